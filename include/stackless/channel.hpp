@@ -1,0 +1,311 @@
+#pragma once
+
+#include <stackless/detail/channel_state.hpp>
+#include <stackless/error.hpp>
+#include <stackless/task.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+/// What `try_send` did.
+enum class send_status : std::uint8_t {
+  sent,
+  would_block,  ///< nobody waits and there is no room; the value is untouched
+  closed        ///< the value is untouched
+};
+
+namespace detail {
+
+template <class T>
+class send_awaiter {
+ public:
+  send_awaiter(channel_state<T>& channel, T* value, const std::exception_ptr* error) noexcept
+      : wait_(wait_kind::send, &channel) {
+    wait_.value = value;
+    wait_.error = error;
+  }
+  send_awaiter(const send_awaiter&) = delete;
+  send_awaiter& operator=(const send_awaiter&) = delete;
+
+  bool await_ready(site here = site::current()) {
+    return channel().send_now(wait_, *active_scheduler, here);
+  }
+  template <std::derived_from<frame> Promise>
+  std::coroutine_handle<> await_suspend(
+      std::coroutine_handle<Promise> h, site here = site::current()
+  ) {
+    return channel().suspend_sender(wait_, *active_scheduler, h.promise(), here);
+  }
+  void await_resume() {
+    resumed(*active_scheduler->current);
+    if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
+      throw channel_closed("send: the channel is gone, and with it all who could receive");
+  }
+
+ private:
+  channel_state<T>& channel() noexcept { return static_cast<channel_state<T>&>(*wait_.object); }
+
+  send_wait<T> wait_;
+};
+
+template <class T, bool Optional>
+class receive_awaiter {
+ public:
+  explicit receive_awaiter(channel_state<T>& channel) noexcept
+      : wait_(wait_kind::receive, &channel) {}
+  receive_awaiter(const receive_awaiter&) = delete;
+  receive_awaiter& operator=(const receive_awaiter&) = delete;
+
+  bool await_ready(site here = site::current()) {
+    return channel().receive_now(wait_, *active_scheduler, here);
+  }
+  template <std::derived_from<frame> Promise>
+  std::coroutine_handle<> await_suspend(
+      std::coroutine_handle<Promise> h, site here = site::current()
+  ) {
+    return channel().suspend_receiver(wait_, *active_scheduler, h.promise(), here);
+  }
+  std::conditional_t<Optional, std::optional<T>, T> await_resume() {
+    tasklet_block& me = *active_scheduler->current;
+    if (me.error) [[unlikely]]
+      raise_sent_error(me);
+    resumed(me);
+    if (wait_.slot.full()) [[likely]]
+      return wait_.slot.take();
+    if constexpr (Optional) {
+      return std::nullopt;
+    } else {
+      throw channel_closed("receive: the channel is closed and empty");
+    }
+  }
+
+ private:
+  channel_state<T>& channel() noexcept { return static_cast<channel_state<T>&>(*wait_.object); }
+
+  // What was thrown at the tasklet meanwhile comes first: what it had received dies with it.
+  [[noreturn]] static void raise_sent_error(tasklet_block& me) {
+    const std::exception_ptr sent = std::exchange(me.error, nullptr);
+    resumed(me);
+    std::rethrow_exception(sent);
+  }
+
+  receive_wait<T> wait_;
+};
+
+template <class T>
+class [[nodiscard("an operation happens only when it is awaited")]] send_operation {
+ public:
+  template <class... A>
+  explicit send_operation(channel_state<T>& channel, A&&... arguments)
+      : channel_(&channel), value_(std::forward<A>(arguments)...) {}
+  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, &value_, nullptr); }
+
+  /// The value, when the operation did not happen.
+  [[nodiscard]] T& value() noexcept { return value_; }
+
+ private:
+  channel_state<T>* channel_;
+  T value_;
+};
+
+template <class T>
+class [[nodiscard("an operation happens only when it is awaited")]] send_from_operation {
+ public:
+  send_from_operation(channel_state<T>& channel, T& value) noexcept
+      : channel_(&channel), value_(&value) {}
+  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, value_, nullptr); }
+
+ private:
+  channel_state<T>* channel_;
+  T* value_;
+};
+
+template <class T>
+class [[nodiscard("an operation happens only when it is awaited")]] send_exception_operation {
+ public:
+  send_exception_operation(channel_state<T>& channel, std::exception_ptr error) noexcept
+      : channel_(&channel), error_(std::move(error)) {}
+  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, nullptr, &error_); }
+
+ private:
+  channel_state<T>* channel_;
+  std::exception_ptr error_;
+};
+
+template <class T, bool Optional>
+class [[nodiscard("an operation happens only when it is awaited")]] receive_operation {
+ public:
+  explicit receive_operation(channel_state<T>& channel) noexcept : channel_(&channel) {}
+  receive_awaiter<T, Optional> make_awaiter() noexcept {
+    return receive_awaiter<T, Optional>(*channel_);
+  }
+
+ private:
+  channel_state<T>* channel_;
+};
+
+/// GCC 12 bitwise copies an aggregate temporary of a co_await expression, and destroys both.
+template <class U>
+inline constexpr bool safe_in_await =
+    !STACKLESS_DOUBLE_DESTROYS_AGGREGATES || std::is_lvalue_reference_v<U> ||
+    !std::is_aggregate_v<std::remove_cvref_t<U>> ||
+    std::is_trivially_destructible_v<std::remove_cvref_t<U>>;
+
+}  // namespace detail
+
+/// Where tasklets meet: values go from senders to receivers, first come, first served. Copies are the
+/// same channel. With capacity 0 sender and receiver meet; else up to `capacity` values wait in a
+/// buffer.
+///
+/// **Lifetime**: lives as long as a handle. When the last one goes while tasklets wait, they get
+/// `channel_closed` (`next`: nothing). An operation must not outlive the handle it was made from.
+/// **Threads**: confined to one thread.
+/// **Wakes**: with capacity 0 the receiver runs next and the sender keeps its place in the ring, as in
+/// the ancestor; see `preference`. With a buffer the one who acts goes on (docs/channels.md).
+template <class T>
+class channel : public detail::channel_handle {
+  static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>);
+
+ public:
+  using value_type = T;
+
+  explicit channel(std::size_t capacity = 0, detail::site here = detail::site::current())
+      : channel_handle(*new state(capacity, {}, here)) {}
+  explicit channel(channel_name name, std::size_t capacity = 0)
+      : channel_handle(*new state(capacity, name.text(), name.at())) {}
+
+  // To be awaited, in tasklets -------------------------------------------------------------------
+
+  /// Sends a value.
+  ///
+  /// **Cancellation**: a cancel point; a send that raised did not happen.
+  /// **Errors**: `channel_closed`, `block_trap_error`, `deadlock_error`; what moving a T throws.
+  template <class U = T>
+    requires std::constructible_from<T, U>
+  [[nodiscard]] detail::send_operation<T> send(U&& value) const {
+    static_assert(
+        detail::safe_in_await<U>,
+        "GCC 12 destroys this temporary twice: name the variable and use send_from (docs/compilers.md)"
+    );
+    return detail::send_operation<T>(self(), std::forward<U>(value));
+  }
+
+  /// As `send`, of a value made from `arguments`.
+  template <class... A>
+    requires std::constructible_from<T, A...>
+  [[nodiscard]] detail::send_operation<T> emplace(A&&... arguments) const {
+    static_assert(
+        (detail::safe_in_await<A> && ...),
+        "GCC 12 destroys this temporary twice: name the variable and use send_from (docs/compilers.md)"
+    );
+    return detail::send_operation<T>(self(), std::forward<A>(arguments)...);
+  }
+
+  /// As `send`, moving from `value` only when the send takes effect: else it keeps its value.
+  [[nodiscard]] detail::send_from_operation<T> send_from(T& value) const {
+    return detail::send_from_operation<T>(self(), value);
+  }
+
+  /// Makes the receiver raise `error`. It is never buffered: it waits for a receiver, behind all values.
+  /// **Errors**: as `send`; `std::invalid_argument` for a null error.
+  [[nodiscard]] detail::send_exception_operation<T> send_exception(std::exception_ptr error) const {
+    if (!error) throw std::invalid_argument("send_exception: a null exception_ptr is no error");
+    return detail::send_exception_operation<T>(self(), std::move(error));
+  }
+
+  /// Receives a value.
+  ///
+  /// **Cancellation**: a cancel point; a receive that raised took no value.
+  /// **Errors**: `channel_closed` when closed and empty, `block_trap_error`, `deadlock_error`, and what was
+  /// sent by `send_exception`.
+  [[nodiscard]] detail::receive_operation<T, false> receive() const {
+    return detail::receive_operation<T, false>(self());
+  }
+
+  /// As `receive`, for loops: nothing when closed and empty.
+  [[nodiscard]] detail::receive_operation<T, true> next() const {
+    return detail::receive_operation<T, true>(self());
+  }
+
+  // Plain functions ------------------------------------------------------------------------------
+
+  /// Sends if a receiver waits or there is room; moves from `value` only then. The receiver goes to
+  /// the tail.
+  send_status try_send(T& value, detail::site here = detail::site::current()) const {
+    return status_of(self().try_send(value, here));
+  }
+  send_status try_send(T&& value, detail::site here = detail::site::current()) const {
+    return status_of(self().try_send(value, here));
+  }
+
+  /// Receives if there is a value; a waiting sender goes to the tail. **Errors**: what was sent by
+  /// `send_exception`.
+  [[nodiscard]] std::optional<T> try_receive(detail::site here = detail::site::current()) const {
+    detail::result_slot<T> slot;
+    if (!self().try_receive(slot, here)) return std::nullopt;
+    return slot.take();
+  }
+
+  /// No more values: receivers that wait are woken, waiting senders and the buffer are still served,
+  /// later sends raise `channel_closed`. Closing again changes nothing.
+  /// **Wakes**: receivers go to the tail in their order.
+  void close() const { self().close(); }
+
+  /// The ancestor's close: wakes nobody; an operation that would have to wait raises instead.
+  void begin_closing() const { self().closing = true; }
+  /// Takes back `begin_closing` and `close`.
+  void open() const { self().closed = self().closing = false; }
+  [[nodiscard]] bool closing() const { return self().closing || self().closed; }
+  /// Closing, and nobody waits and nothing is buffered.
+  [[nodiscard]] bool closed() const {
+    const state& s = self();
+    return (s.closing || s.closed) && s.balance == 0 && s.buffered == 0;
+  }
+
+  /// Waiting senders, less waiting receivers: one of the two is zero.
+  [[nodiscard]] std::ptrdiff_t balance() const { return self().balance; }
+  /// Values in the buffer.
+  [[nodiscard]] std::size_t size() const { return self().buffered; }
+  [[nodiscard]] std::size_t capacity() const { return self().capacity; }
+
+  /// Who runs next after an exchange between two tasklets. The default is `receiver` with capacity 0,
+  /// `neither` with a buffer. Counts at the time of the exchange.
+  [[nodiscard]] channel_preference preference() const { return self().preference; }
+  void set_preference(channel_preference side) const { self().preference = side; }
+  /// After an exchange all others run first. Overrides the preference.
+  [[nodiscard]] bool schedule_all() const { return self().schedule_all; }
+  void set_schedule_all(bool on) const { self().schedule_all = on; }
+
+  [[nodiscard]] std::string name() const { return self().display_name(); }
+  void set_name(std::string_view name) const { self().rename(name); }
+
+  friend bool operator==(const channel& a, const channel& b) noexcept {
+    return a.identity() == b.identity();
+  }
+
+ private:
+  using state = detail::channel_state<T>;
+
+  [[nodiscard]] state& self() const { return static_cast<state&>(core()); }
+
+  static send_status status_of(detail::action_outcome outcome) noexcept {
+    switch (outcome) {
+      case detail::action_outcome::dropped:
+        return send_status::would_block;
+      case detail::action_outcome::closed:
+        return send_status::closed;
+      default:
+        return send_status::sent;
+    }
+  }
+};
+
+}  // namespace stackless::inline STACKLESS_ABI

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <stackless/snapshot.hpp>
+
+#include <memory>
+#include <stdexcept>
+
+namespace stackless::inline STACKLESS_ABI {
+
+/// Why nothing can go on. A closed list; the first that fits stands.
+enum class verdict : std::uint8_t {
+  mutual_receive,           ///< each waits for another of them to send first
+  lock_cycle,
+  self_wait,                ///< waits for something that only it could do
+  join_cycle,
+  orphaned_channel,         ///< nobody else holds the channel
+  owner_exited_holding_lock,
+  lost_notification,        ///< it was offered before anybody waited, and dropped
+  buffer_full_without_receiver,
+  leaked,
+  never_started,
+  queued_behind_a_deadlock,
+  unknown
+};
+
+enum class grade : std::uint8_t {
+  proven,  ///< may be thrown
+  likely   ///< is only told to an observer
+};
+
+[[nodiscard]] std::string_view to_string(verdict why) noexcept;
+
+/// Tasklets of the crowd that wait in the same way: same operation, same stack.
+struct waiting_group {
+  std::vector<std::uint64_t> tasklets;  ///< ids; the first stands for all
+};
+
+struct deadlock_report {
+  verdict why = verdict::unknown;
+  grade certainty = grade::proven;
+  std::string explanation;  ///< one sentence for `why`
+  std::string advice;       ///< empty unless it is certainly right
+  std::uint64_t raised_in = 0;  ///< the tasklet that got the error; 0: the caller of `run`
+  snapshot_data state;
+  std::vector<std::uint64_t> core;    ///< ids of the smallest set that holds itself up
+  std::vector<waiting_group> crowd;   ///< the rest, behind it
+
+  [[nodiscard]] const tasklet_info* find_tasklet(std::uint64_t id) const noexcept;
+  [[nodiscard]] const object_info* find_object(std::uint64_t id) const noexcept;
+};
+
+/// The text report: 64 KiB at most, deterministic, no addresses.
+[[nodiscard]] std::string to_text(const deadlock_report& report);
+
+/// The program can no longer make progress. `what()` is the text report.
+class deadlock_error : public std::runtime_error {
+ public:
+  explicit deadlock_error(deadlock_report report);
+
+  [[nodiscard]] const deadlock_report& report() const noexcept { return *report_; }
+
+ private:
+  std::shared_ptr<const deadlock_report> report_;  // copying an exception must not throw
+};
+
+}  // namespace stackless::inline STACKLESS_ABI

@@ -1,0 +1,215 @@
+#pragma once
+
+#include <stackless/detail/scheduler_core.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+/// Which side of an exchange runs next: `receiver` as in the ancestor, the preferred side at once.
+/// With `neither` the one who acts goes on and its partner goes to the tail.
+enum class channel_preference : std::int8_t { receiver = -1, neither = 0, sender = 1 };
+
+/// A channel's name and where it was given.
+class channel_name {
+ public:
+  template <std::size_t N>
+  channel_name(const char (&text)[N], detail::site here = detail::site::current())
+      : text_(text), at_(here) {}
+  channel_name(std::string text, detail::site here = detail::site::current())
+      : text_(std::move(text)), at_(here) {}
+
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+  [[nodiscard]] detail::site at() const noexcept { return at_; }
+
+ private:
+  std::string text_;
+  detail::site at_;
+};
+
+namespace detail {
+
+enum class channel_action : std::uint8_t { none, send, receive, close };
+enum class action_outcome : std::uint8_t { none, delivered, buffered, blocked, dropped, closed };
+
+/// The part of a channel that does not depend on its element type.
+class channel_core : public wait_object {
+ public:
+  wait_queue queue;  ///< all wait in one direction, which the sign of `balance` tells
+  std::ptrdiff_t balance = 0;
+  std::size_t capacity;
+  std::size_t buffered = 0;
+  channel_preference preference;
+  bool schedule_all = false;
+  bool closed = false;   ///< by `close`
+  bool closing = false;  ///< by `begin_closing`
+
+  channel_core(std::size_t room, std::string text, site here, const std::type_info& element);
+  virtual ~channel_core() = default;
+
+  [[nodiscard]] bool receivers_wait() const noexcept { return balance < 0; }
+  [[nodiscard]] bool senders_wait() const noexcept { return balance > 0; }
+
+  void enqueue_sender(wait& w) noexcept {
+    queue.push_back(w);
+    ++balance;
+  }
+  void enqueue_receiver(wait& w) noexcept {
+    queue.push_back(w);
+    --balance;
+  }
+  wait& dequeue_sender() noexcept {
+    --balance;
+    return queue.pop_front();
+  }
+  wait& dequeue_receiver() noexcept {
+    ++balance;
+    return queue.pop_front();
+  }
+
+  /// Called before an operation of `t` joins the queue. \throws block_trap_error
+  void check_block_trap(const tasklet_block& t) const {
+    if (t.block_trap) [[unlikely]]
+      throw_block_trap();
+  }
+
+  void close() noexcept;
+  void close_for_good() noexcept;  ///< the last handle is gone
+  [[noreturn]] void throw_closed(const char* operation) const;
+  [[noreturn]] void throw_block_trap() const;
+  [[nodiscard]] std::string display_name() const;
+
+  /// Remembers the latest operation, for reports.
+  void note(
+      [[maybe_unused]] channel_action what, [[maybe_unused]] action_outcome how,
+      [[maybe_unused]] const scheduler_core* core, [[maybe_unused]] site here,
+      [[maybe_unused]] bool attempted = false
+  ) noexcept {
+#if STACKLESS_TRACKING
+    last_.at = here;
+    last_.what = what;
+    last_.how = how;
+    last_.attempted = attempted;
+    if (core != nullptr) [[likely]] {
+      last_.tasklet = core->current->id;
+      last_.step = core->step;
+    } else {
+      last_.tasklet = 0;
+    }
+#endif
+  }
+
+  [[nodiscard]] bool withdraw(wait& w) noexcept final;
+  void describe(object_info& info, std::vector<const void*>& handles) const final;
+
+  void rename(std::string_view text) { name_ = text; }
+
+  // The handle registry --------------------------------------------------------------------------
+
+#if STACKLESS_TRACKING
+  void add_handle(list_hook& handle) noexcept { handle.insert_before(handles_); }
+  void remove_handle(list_hook& handle) noexcept {
+    handle.unlink();
+    if (handles_.next == &handles_) [[unlikely]]
+      last_handle_gone();
+  }
+#else
+  void add_handle() noexcept { ++handles_; }
+  void remove_handle() noexcept {
+    if (--handles_ == 0) [[unlikely]]
+      last_handle_gone();
+  }
+#endif
+
+ private:
+  struct last_action {
+    site at{};
+    std::uint64_t tasklet = 0;
+    std::uint64_t step = 0;
+    channel_action what = channel_action::none;
+    action_outcome how = action_outcome::none;
+    bool attempted = false;
+  };
+
+  void last_handle_gone() noexcept;
+
+#if STACKLESS_TRACKING
+  list_hook handles_;
+  last_action last_;
+#else
+  std::size_t handles_ = 0;
+#endif
+  std::string name_;
+  site made_at_;
+  const std::type_info& element_;
+};
+
+/// A counted reference to a channel that its channel knows by address: reports tell who holds what.
+class channel_handle
+#if STACKLESS_TRACKING
+    : private list_hook
+#endif
+{
+ public:
+  explicit channel_handle(channel_core& core) noexcept : core_(&core) { enrol(); }
+  channel_handle(const channel_handle& other) noexcept : core_(other.core_) {
+    if (core_ != nullptr) enrol();
+  }
+  channel_handle(channel_handle&& other) noexcept : core_(other.core_) {
+    if (core_ != nullptr) {
+      enrol();
+      other.reset();
+    }
+  }
+  channel_handle& operator=(const channel_handle& other) noexcept {
+    if (core_ != other.core_) {
+      reset();
+      core_ = other.core_;
+      if (core_ != nullptr) enrol();
+    }
+    return *this;
+  }
+  channel_handle& operator=(channel_handle&& other) noexcept {
+    if (this != &other) {
+      *this = static_cast<const channel_handle&>(other);
+      other.reset();
+    }
+    return *this;
+  }
+  ~channel_handle() { reset(); }
+
+ protected:
+  /// \throws std::logic_error for a handle that was moved from
+  [[nodiscard]] channel_core& core() const {
+    if (core_ == nullptr) [[unlikely]]
+      throw_moved_from();
+    return *core_;
+  }
+  [[nodiscard]] const channel_core* identity() const noexcept { return core_; }
+
+ private:
+  [[noreturn]] static void throw_moved_from();
+
+#if STACKLESS_TRACKING
+  void enrol() noexcept { core_->add_handle(*this); }
+  void reset() noexcept {
+    if (core_ != nullptr) std::exchange(core_, nullptr)->remove_handle(*this);
+  }
+#else
+  void enrol() noexcept { core_->add_handle(); }
+  void reset() noexcept {
+    if (core_ != nullptr) std::exchange(core_, nullptr)->remove_handle();
+  }
+#endif
+
+  channel_core* core_;
+};
+
+}  // namespace detail
+
+}  // namespace stackless::inline STACKLESS_ABI

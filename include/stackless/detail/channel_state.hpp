@@ -1,0 +1,216 @@
+#pragma once
+
+#include <stackless/detail/channel_core.hpp>
+#include <stackless/detail/result_slot.hpp>
+#include <stackless/detail/ring_buffer.hpp>
+
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// A tasklet that waits to receive: the sender puts the value straight into its frame. An error that
+/// was sent travels in its tasklet's `error`.
+template <class T>
+struct receive_wait : wait {
+  using wait::wait;
+  result_slot<T> slot;
+};
+
+/// A tasklet that waits to send: the receiver takes the value, or the error, from where it lies.
+template <class T>
+struct send_wait : wait {
+  using wait::wait;
+  T* value = nullptr;
+  const std::exception_ptr* error = nullptr;
+};
+
+/// A channel's exchange of values. An await has two halves: what can be done at once (`…_now`, with
+/// result true), and what makes another tasklet run (`suspend_…`).
+///
+/// A value is moved before anything else changes, so that a move that throws leaves all as it was.
+template <class T>
+class channel_state final : public channel_core {
+ public:
+  channel_state(std::size_t room, std::string name, site here)
+      : channel_core(room, std::move(name), here, typeid(T)) {}
+
+  bool send_now(send_wait<T>& w, scheduler_core& core, site here) {
+    tasklet_block& me = *core.current;
+    check_attention(me);
+    if (receivers_wait()) {
+      if (exchange_switches(channel_preference::receiver, core)) return false;
+      wait& receiver = give(w);
+      note(channel_action::send, action_outcome::delivered, &core, here);
+      receiver.owner->home->wake(receiver);
+      return true;
+    }
+    if (closed) throw_closed("send");
+    if (may_buffer() && w.error == nullptr) {
+      buffer_.push_back(std::move(*w.value));
+      ++buffered;
+      note(channel_action::send, action_outcome::buffered, &core, here);
+      return true;
+    }
+    check_block_trap(me);
+    if (closing) throw_closed("send");
+    return false;
+  }
+
+  std::coroutine_handle<> suspend_sender(
+      send_wait<T>& w, scheduler_core& core, frame& f, site here
+  ) {
+    if (receivers_wait()) {
+      wait& receiver = give(w);
+      note(channel_action::send, action_outcome::delivered, &core, here);
+      return hand_over_to(receiver, w, core, f, here);
+    }
+    note(channel_action::send, action_outcome::blocked, &core, here);
+    enqueue_sender(w);
+    return core.block(w, f, here);
+  }
+
+  bool receive_now(receive_wait<T>& w, scheduler_core& core, site here) {
+    tasklet_block& me = *core.current;
+    check_attention(me);
+    if (buffered == 0 && senders_wait() && exchange_switches(channel_preference::sender, core))
+      return false;
+    if (take(w.slot, me.error)) {
+      note(channel_action::receive, action_outcome::delivered, &core, here);
+      return true;
+    }
+    if (!closed) {
+      check_block_trap(me);
+      if (!closing) return false;
+    }
+    w.complete_as(wait_outcome::closed);
+    return true;
+  }
+
+  std::coroutine_handle<> suspend_receiver(
+      receive_wait<T>& w, scheduler_core& core, frame& f, site here
+  ) {
+    if (senders_wait()) {
+      wait& sender = take_from_sender(w.slot, core.current->error);
+      note(channel_action::receive, action_outcome::delivered, &core, here);
+      return hand_over_to(sender, w, core, f, here);
+    }
+    enqueue_receiver(w);
+    return core.block(w, f, here);
+  }
+
+  // From plain functions too: the partner goes to the tail.
+
+  action_outcome try_send(T& value, site here) {
+    action_outcome outcome = action_outcome::dropped;
+    if (receivers_wait()) {
+      send_wait<T> w(wait_kind::send, this);
+      w.value = &value;
+      wait& receiver = give(w);
+      receiver.owner->home->wake(receiver);
+      outcome = action_outcome::delivered;
+    } else if (closed || closing) {
+      outcome = action_outcome::closed;
+    } else if (may_buffer()) {
+      buffer_.push_back(std::move(value));
+      ++buffered;
+      outcome = action_outcome::buffered;
+    }
+    note(channel_action::send, outcome, active_scheduler, here, true);
+    return outcome;
+  }
+
+  bool try_receive(result_slot<T>& slot, site here) {
+    std::exception_ptr error;
+    if (!take(slot, error)) return false;
+    note(channel_action::receive, action_outcome::delivered, active_scheduler, here, true);
+    if (error) std::rethrow_exception(error);
+    return true;
+  }
+
+ private:
+  // Behind a waiting sender nobody may overtake through the buffer.
+  [[nodiscard]] bool may_buffer() const noexcept {
+    return buffered < capacity && !senders_wait();
+  }
+
+  /// Whether an exchange with the first in the queue makes another tasklet run. A partner of another
+  /// scheduler cannot run here: it goes to the tail of its own ring.
+  [[nodiscard]] bool exchange_switches(
+      channel_preference side, const scheduler_core& core
+  ) const noexcept {
+    return (preference == side || schedule_all) && queue.front().owner->home == &core;
+  }
+
+  /// The actor keeps its place in the ring; its partner runs now, or with `schedule_all` the others.
+  std::coroutine_handle<> hand_over_to(
+      wait& partner, wait& own, scheduler_core& core, frame& f, site here
+  ) noexcept {
+    if (schedule_all) [[unlikely]] {
+      core.wake(partner);
+    } else {
+      core.wake_behind_current(partner);
+    }
+    return core.step_aside(own, f, here, scheduler_core::successor(*core.current));
+  }
+
+  /// Gives to the first waiting receiver, who leaves the queue.
+  wait& give(const send_wait<T>& from) {
+    auto& receiver = static_cast<receive_wait<T>&>(queue.front());
+    if (from.error != nullptr) [[unlikely]] {
+      receiver.owner->error = *from.error;
+    } else {
+      receiver.slot.emplace(std::move(*from.value));
+    }
+    return dequeue_receiver();
+  }
+
+  /// Takes from the first waiting sender, who leaves the queue.
+  wait& take_from_sender(result_slot<T>& slot, std::exception_ptr& error) {
+    auto& sender = static_cast<send_wait<T>&>(queue.front());
+    if (sender.error != nullptr) [[unlikely]] {
+      error = *sender.error;
+    } else {
+      slot.emplace(std::move(*sender.value));
+    }
+    return dequeue_sender();
+  }
+
+  /// From the buffer, else from a waiting sender, who goes to the tail. False: there is nothing.
+  bool take(result_slot<T>& slot, std::exception_ptr& error) {
+    if (buffered > 0) {
+      slot.emplace(std::move(buffer_.front()));
+      buffer_.pop_front();
+      --buffered;
+      if (senders_wait()) refill();
+      return true;
+    }
+    if (!senders_wait()) return false;
+    wait& sender = take_from_sender(slot, error);
+    sender.owner->home->wake(sender);
+    return true;
+  }
+
+  /// Moves the first waiting sender's value into the room that has become free.
+  void refill() noexcept(std::is_nothrow_move_constructible_v<T>) {
+    auto& sender = static_cast<send_wait<T>&>(queue.front());
+    if (sender.error != nullptr) return;  // its turn comes when the buffer is empty
+    if constexpr (std::is_nothrow_move_constructible_v<T>) {
+      buffer_.push_back(std::move(*sender.value));
+    } else {
+      try {
+        buffer_.push_back(std::move(*sender.value));
+      } catch (...) {
+        return;  // the receiver has its value; the sender keeps its own, and its place
+      }
+    }
+    ++buffered;
+    wait& done = dequeue_sender();
+    done.owner->home->wake(done);
+  }
+
+  ring_buffer<T> buffer_;
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

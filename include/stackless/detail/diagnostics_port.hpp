@@ -1,0 +1,24 @@
+#pragma once
+
+#include <stackless/detail/config.hpp>
+
+#include <exception>
+#include <string>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+class scheduler_core;
+struct tasklet_block;
+
+// What the core asks of the diagnosis above it.
+
+/// A `deadlock_error` about the state of `core`, to be raised in `told` (null: out of `run`). Falls
+/// back to a one-line error when memory is short; never fails.
+[[nodiscard]] std::exception_ptr make_deadlock_error(
+    scheduler_core& core, const tasklet_block* told
+) noexcept;
+
+/// Prints every tasklet of `core` to standard error and terminates.
+[[noreturn]] void terminate_with_report(scheduler_core& core, const char* why) noexcept;
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

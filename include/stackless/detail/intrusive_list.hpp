@@ -1,0 +1,68 @@
+#pragma once
+
+#include <stackless/detail/config.hpp>
+
+#include <cassert>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// A place in an intrusive list. Unlinked hooks hold null.
+struct list_hook {
+  list_hook* next = nullptr;
+  list_hook* previous = nullptr;
+
+  list_hook() noexcept = default;
+  list_hook(const list_hook&) = delete;
+  list_hook& operator=(const list_hook&) = delete;
+
+  [[nodiscard]] bool linked() const noexcept { return next != nullptr; }
+
+  void insert_before(list_hook& position) noexcept {
+    next = &position;
+    previous = position.previous;
+    previous->next = this;
+    position.previous = this;
+  }
+
+  void unlink() noexcept {
+    previous->next = next;
+    next->previous = previous;
+    next = previous = nullptr;
+  }
+};
+
+/// A circular list with a sentinel: first in, first out, and O(1) removal from the middle.
+/// `T` derives from `list_hook` through `Tag` (or directly), and outlives its stay in the list.
+template <class T, class Hook = list_hook>
+class intrusive_list {
+ public:
+  intrusive_list() noexcept { head_.next = head_.previous = &head_; }
+  intrusive_list(const intrusive_list&) = delete;
+  intrusive_list& operator=(const intrusive_list&) = delete;
+
+  [[nodiscard]] bool empty() const noexcept { return head_.next == &head_; }
+  [[nodiscard]] T& front() const noexcept {
+    assert(!empty());
+    return from_hook(*head_.next);
+  }
+  void push_back(T& item) noexcept { static_cast<Hook&>(item).insert_before(head_); }
+  static void remove(T& item) noexcept { static_cast<Hook&>(item).unlink(); }
+
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (list_hook* hook = head_.next; hook != &head_;) {
+      list_hook* following = hook->next;  // the visitor may unlink the item
+      visit(from_hook(*hook));
+      hook = following;
+    }
+  }
+
+ private:
+  static T& from_hook(list_hook& hook) noexcept {
+    return static_cast<T&>(static_cast<Hook&>(hook));
+  }
+
+  mutable list_hook head_;
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <stackless/detail/wait.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace stackless::inline STACKLESS_ABI {
+struct scheduler_options;
+}
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+class scheduler_core;
+
+/// What an operation asks of the kernel; the fields of `io_operation` that each one uses stand beside it.
+enum class io_code : std::uint8_t {
+  nop,
+  open,           ///< path, flags, mode
+  close,          ///< descriptor; never cancelled
+  read,           ///< descriptor, data, length, offset (`current_position`: at the file position)
+  write,          ///< as read
+  read_vectored,  ///< descriptor, data = iovec array, length = its count, offset
+  write_vectored,
+  sync,           ///< descriptor, flags = 1: data only
+  accept,         ///< descriptor; the result is a close-on-exec descriptor
+  connect,        ///< descriptor, data = sockaddr, length
+  receive,        ///< descriptor, data, length, flags
+  send,           ///< descriptor, data, length, flags (MSG_NOSIGNAL is added)
+  shutdown,       ///< descriptor, flags = how
+  poll            ///< descriptor, flags = POLLIN…
+};
+
+[[nodiscard]] const char* name_of(io_code code) noexcept;
+
+/// One operation in flight. It lives in the awaiter, and its address is the completion's user data:
+/// the frame that holds it is never destroyed before `complete`.
+class io_operation final : public wait_object, public list_hook {
+ public:
+  static constexpr std::uint64_t current_position = ~std::uint64_t{0};
+
+  io_code code;
+  bool cancel_requested = false;
+  int descriptor = -1;
+  std::uint32_t length = 0;
+  std::uint32_t flags = 0;
+  std::uint32_t mode = 0;
+  void* data = nullptr;
+  const char* path = nullptr;  ///< `open`: what to open. Others: the resource's path for reports, or null
+  std::uint64_t offset = current_position;
+  int result = 0;  ///< >= 0, or a negated errno
+  wait* waiter = nullptr;
+  std::uintptr_t backend_data = 0;  ///< the backend's own
+
+  explicit io_operation(io_code what) noexcept : code(what) {}
+
+  /// Ends the wait: stores the result and makes the tasklet runnable. Called by backends only, once.
+  void complete(int outcome) noexcept;
+
+  [[nodiscard]] bool withdraw(wait& w) noexcept override;  ///< asks the backend to cancel; false
+  void describe(object_info& info, std::vector<const void*>& handles) const override;
+};
+
+/// What the scheduler needs of an I/O engine. All calls come from the scheduler's thread but `wake`.
+class io_backend {
+ public:
+  io_backend() = default;
+  io_backend(const io_backend&) = delete;
+  io_backend& operator=(const io_backend&) = delete;
+  virtual ~io_backend() = default;
+
+  [[nodiscard]] virtual const char* name() const noexcept = 0;
+
+  /// Takes the operation; it reaches the kernel at the next `poll` at the latest, with all others of
+  /// that loop turn. Never completes it inside this call, and never drops it when a queue is full.
+  virtual void start(io_operation& operation) = 0;
+
+  /// Asks for an early end. The operation still completes by itself: with -ECANCELED, or with its
+  /// result when that was faster.
+  virtual void cancel(io_operation& operation) noexcept = 0;
+
+  /// Submits what is queued and completes what has finished. Waits for a first completion, a `wake`
+  /// or the time-out: zero does not wait, nothing waits without limit.
+  virtual void poll(std::optional<std::chrono::nanoseconds> timeout) = 0;
+
+  /// Ends a `poll` that waits, or makes the next one return at once. Safe from threads and signals.
+  virtual void wake() noexcept = 0;
+
+  /// A descriptor that is readable when `poll` has something to do.
+  [[nodiscard]] virtual int poll_descriptor() const noexcept = 0;
+
+  /// Operations taken and not yet completed, oldest first.
+  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] const intrusive_list<io_operation>& operations() const noexcept {
+    return operations_;
+  }
+
+ protected:
+  void taken(io_operation& operation) noexcept {
+    operations_.push_back(operation);
+    ++in_flight_;
+  }
+  /// Ends the operation. It stays counted until its tasklet is in the ring (design: quiescence).
+  void finished(io_operation& operation, int result) noexcept {
+    intrusive_list<io_operation>::remove(operation);
+    operation.complete(result);
+    --in_flight_;
+  }
+
+ private:
+  intrusive_list<io_operation> operations_;
+  std::size_t in_flight_ = 0;
+};
+
+/// Made by the first drive that needs it, on the driving thread. Null for `io_choice::none`.
+/// \throws std::system_error when the backend that was asked for by name is not available
+[[nodiscard]] std::unique_ptr<io_backend> make_io_backend(const scheduler_options& options);
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,359 @@
+#pragma once
+
+#include <stackless/detail/io_port.hpp>
+#include <stackless/detail/tasklet_block.hpp>
+#include <stackless/detail/timer_queue.hpp>
+#include <stackless/scheduler_options.hpp>
+
+#include <array>
+#include <chrono>
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// A tasklet inside `drain()`. Lives in its awaiter; the innermost one is on top of the stack.
+struct drain_record {
+  tasklet_block* runner = nullptr;
+  drain_record* below = nullptr;
+  bool ready_only = false;  ///< `drain_ready`: comes back without sleeping
+  bool on_stack = false;
+};
+
+/// How a tasklet ended, for reports; a few of the latest are kept.
+struct ended_tasklet {
+  std::uint64_t id = 0;
+  std::string name;
+  const char* function = nullptr;
+  site at{};
+  bool killed = false;
+  std::exception_ptr error;
+  std::uint64_t step = 0;
+};
+
+/// The ring, who is current, and every rule about who runs next. One at a time is active on a thread.
+///
+/// The ring is a circle of runnable tasklets and `current` is a member of it: the tail is the place
+/// just before `current`, and moving `current` is what rotates the queue. Nothing is moved when a
+/// tasklet yields. A tasklet outside the ring is blocked, or paused (floating).
+class scheduler_core {
+ public:
+  static constexpr int hops_per_turn = 64;
+
+  // Hot state, in the order of use.
+  tasklet_block* current = nullptr;       ///< null: the ring is empty
+  int hops = 0;                           ///< symmetric transfers left in this turn of the loop
+  std::uint64_t step = 0;                 ///< one up for every switch to another tasklet
+  tasklet_block* last_blocker = nullptr;  ///< whose block emptied the ring
+  tasklet_block* ended = nullptr;         ///< its root has just returned
+
+  explicit scheduler_core(const scheduler_options& options);
+  scheduler_core(const scheduler_core&) = delete;
+  scheduler_core& operator=(const scheduler_core&) = delete;
+  ~scheduler_core();
+
+  // The ring -------------------------------------------------------------------------------------
+
+  /// Links `t` just before `current`: it will be the last one reached.
+  void append(tasklet_block& t) noexcept {
+    if (current == nullptr) [[unlikely]] {
+      t.ring_hook::next = t.ring_hook::previous = &hook(t);
+      current = &t;
+    } else {
+      hook(t).insert_before(hook(*current));
+    }
+  }
+
+  /// Links `t` just after `current`.
+  void place_behind_current(tasklet_block& t) noexcept {
+    hook(t).insert_before(*hook(*current).next);
+  }
+
+  /// Takes `t` out of the ring; `current` moves on to its successor, if it was `t`.
+  void leave(tasklet_block& t) noexcept {
+    ring_hook& place = hook(t);
+    if (place.next == &place) {
+      place.next = place.previous = nullptr;
+      current = nullptr;
+      return;
+    }
+    if (current == &t) current = &successor(t);
+    place.unlink();
+  }
+
+  [[nodiscard]] static tasklet_block& successor(tasklet_block& t) noexcept {
+    return static_cast<tasklet_block&>(static_cast<ring_hook&>(*hook(t).next));
+  }
+
+  /// Members of the ring, the running one included. O(n).
+  [[nodiscard]] std::size_t run_count() const noexcept;
+
+  // Switching: called from await_suspend, the result is what to resume ---------------------------
+
+  /// Resumes `current`: directly while hops are left, else through the loop, so that the native
+  /// stack stays flat where the compiler does not make symmetric transfer a tail call.
+  [[nodiscard]] std::coroutine_handle<> transfer() noexcept {
+    if (current == nullptr || --hops <= 0 || !current->started) [[unlikely]]
+      return std::noop_coroutine();
+    return current->current_frame->handle();
+  }
+
+  /// The one door. The current tasklet, suspended in `f` at `here`, waits for `w.object` and leaves
+  /// the ring; the caller has linked `w` where its waker will find it.
+  [[nodiscard]] std::coroutine_handle<> block(wait& w, frame& f, site here) noexcept {
+    begin_wait(w, f, here);
+    return transfer();
+  }
+
+  /// As `block`, and `next`, a member of the ring, runs.
+  [[nodiscard]] std::coroutine_handle<> block_in_favour_of(
+      wait& w, frame& f, site here, tasklet_block& next
+  ) noexcept {
+    begin_wait(w, f, here);
+    current = &next;
+    return transfer();
+  }
+
+  /// As `block`, for a wait that is already complete: the tasklet keeps its place in the ring while
+  /// `next` runs. What it waited for has happened, so an error that arrives now waits its turn.
+  [[nodiscard]] std::coroutine_handle<> step_aside(
+      wait& w, frame& f, site here, tasklet_block& next
+  ) noexcept {
+    tasklet_block& t = *current;
+    suspend_in(t, f, here);
+    w.owner = &t;
+    w.complete_as(wait_outcome::done);
+    t.waiting = &w;
+    current = &next;
+    ++step;
+    return transfer();
+  }
+
+  /// The current tasklet, still in the ring, lets `next` run.
+  [[nodiscard]] std::coroutine_handle<> pass_to(frame& f, site here, tasklet_block& next) noexcept {
+    suspend_in(*current, f, here);
+    step += current != &next;
+    current = &next;
+    return transfer();
+  }
+
+  /// The current tasklet calls a child coroutine.
+  [[nodiscard]] std::coroutine_handle<> call(frame& child) noexcept { return continue_in(child); }
+
+  /// A coroutine of the current tasklet has returned.
+  [[nodiscard]] std::coroutine_handle<> leave_frame(frame& f) noexcept {
+    if (f.parent == nullptr) [[unlikely]] {
+      current->current_frame = &f;
+      ended = current;
+      return std::noop_coroutine();
+    }
+    return continue_in(*f.parent);
+  }
+
+  // Waking ---------------------------------------------------------------------------------------
+
+  /// Completes a wait: its tasklet goes to the tail. The waker has unlinked it from its object.
+  void wake(wait& w, wait_outcome how = wait_outcome::done) noexcept {
+    w.complete_as(how);
+    append(*w.owner);
+  }
+
+  /// As `wake`, but its tasklet is next after the current one.
+  void wake_behind_current(wait& w) noexcept {
+    w.complete_as(wait_outcome::done);
+    place_behind_current(*w.owner);
+  }
+
+  // Raising in other tasklets (docs/errors.md) ---------------------------------------------------
+
+  /// Makes `t` raise `error` at its suspension point: its wait is undone and it is runnable. If only
+  /// the wait's own completion can end it (I/O), that is asked for and the error follows.
+  /// Returns whether `t` is in the ring now.
+  bool interrupt(tasklet_block& t, std::exception_ptr error) noexcept;
+
+  /// For an error nobody caught: to the innermost drain, else to main, ahead of everything; else it
+  /// ends the run.
+  void deliver_uncaught(std::exception_ptr error) noexcept;
+
+  /// Every tasklet (or every daemon) raises `tasklet_exit` at each await until it has ended.
+  void begin_teardown(std::exception_ptr reason) noexcept;
+  void begin_teardown(std::exception_ptr reason, std::chrono::nanoseconds grace) noexcept;
+  void end_daemons() noexcept;
+  [[nodiscard]] bool tearing_down() const noexcept { return tearing_down_ || ending_daemons_; }
+  void check_grace();
+
+  // Tasklets -------------------------------------------------------------------------------------
+
+  /// Takes a new tasklet: it is alive, and at the tail of the ring.
+  void adopt(tasklet_block& t) noexcept;
+  [[nodiscard]] std::uint64_t next_id() noexcept { return ++last_id_; }
+  /// \throws tasklet_exit at teardown
+  void check_spawn() const;
+
+  tasklet_block* main = nullptr;
+  drain_record* runners = nullptr;  ///< innermost first
+  intrusive_list<tasklet_block, live_hook> tasklets;  ///< alive, in order of their ids
+  std::size_t alive = 0;
+  std::size_t daemons = 0;
+
+  void push_runner(drain_record& record) noexcept;
+  void pop_runner(drain_record& record) noexcept;
+
+  // Time and I/O ---------------------------------------------------------------------------------
+
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept;
+  timer_queue timers;
+  std::size_t silent_sources = 0;  ///< timers and operations of tasklets that wake nobody
+
+  /// The I/O engine, made on first use. \throws std::logic_error for `io_choice::none`
+  [[nodiscard]] io_backend& io();
+  [[nodiscard]] io_backend* io_if_made() const noexcept { return io_.get(); }
+
+  /// Timers and operations that may still wake somebody who may wake somebody.
+  [[nodiscard]] std::size_t sources() const noexcept;
+
+  /// When a wait began, from its step: exact to one I/O poll.
+  [[nodiscard]] std::chrono::steady_clock::time_point time_of_step(std::uint64_t when) const noexcept;
+
+  // Driving --------------------------------------------------------------------------------------
+
+  enum class drive_mode : std::uint8_t {
+    to_the_end,   ///< until all but daemons have ended; sleeps
+    while_ready   ///< one look at I/O, then until the ring is empty; never sleeps
+  };
+  enum class drive_end : std::uint8_t { all_ended, idle };
+
+  /// Runs the loop. \throws an error that nobody in the scheduler could take, or the teardown's reason
+  drive_end drive(drive_mode mode);
+  [[nodiscard]] bool driving() const noexcept { return driving_; }
+
+  /// The latest tasklets to end, oldest first.
+  [[nodiscard]] std::vector<ended_tasklet> recently_ended() const;
+  [[nodiscard]] const scheduler_options& options() const noexcept { return options_; }
+
+ private:
+  static ring_hook& hook(tasklet_block& t) noexcept { return t; }
+
+  // With tracking, the current frame is kept at every call and return, so that a running tasklet's
+  // stack is right too; without, only where the loop will need it.
+  static void suspend_in([[maybe_unused]] tasklet_block& t, frame& f, site here) noexcept {
+    f.suspended_at(here);
+#if !STACKLESS_TRACKING
+    t.current_frame = &f;
+#endif
+  }
+
+  void begin_wait(wait& w, frame& f, site here) noexcept {
+    tasklet_block& t = *current;
+    suspend_in(t, f, here);
+    w.owner = &t;
+    w.since = step;
+    t.waiting = &w;
+    leave(t);
+    last_blocker = &t;
+    ++step;
+  }
+
+  [[nodiscard]] std::coroutine_handle<> continue_in(frame& f) noexcept {
+#if STACKLESS_TRACKING
+    current->current_frame = &f;
+#endif
+    if (--hops <= 0) [[unlikely]] {
+      current->current_frame = &f;
+      return std::noop_coroutine();
+    }
+    return f.handle();
+  }
+
+  void resume_current();
+  void start(tasklet_block& t);
+  void finish(tasklet_block& t) noexcept;
+  void report_end(tasklet_block& t, bool joined) noexcept;
+  void remember(const tasklet_block& t, const frame* root) noexcept;
+  void poll(bool may_sleep);
+  bool wait_for_a_source();
+  void on_quiescent(tasklet_block* cause);
+  void wake_runner(drain_record& record) noexcept;
+  void keep_run_error(std::exception_ptr error) noexcept;
+  void exit_all() noexcept;
+  void fire_timers() noexcept;
+  void note_time() noexcept;
+  [[nodiscard]] bool is_same_deadlock(const tasklet_block* t) const noexcept;
+  [[nodiscard]] static site place_of(const tasklet_block& t) noexcept;
+
+  static constexpr std::size_t ended_kept = 8;
+
+  /// What is kept of an ended tasklet: cheap to fill in, since every tasklet ends.
+  struct ended_record {
+    std::uint64_t id = 0;
+    const char* name = nullptr;
+    const char* function = nullptr;
+    site spawned_at{};
+    std::uint64_t step = 0;
+    std::exception_ptr error;
+    bool owns_name = false;
+    bool killed = false;
+  };
+
+  struct time_mark {
+    std::uint64_t step;
+    std::chrono::steady_clock::time_point time;
+  };
+
+  scheduler_options options_;
+  std::unique_ptr<io_backend> io_;
+  std::uint64_t last_id_ = 0;
+  bool driving_ = false;
+  bool tearing_down_ = false;
+  bool ending_daemons_ = false;
+  std::exception_ptr run_error_;                    ///< what `drive` will throw
+  std::chrono::steady_clock::time_point grace_end_{};
+  std::chrono::steady_clock::time_point virtual_now_{};
+  std::vector<time_mark> time_marks_;
+  std::array<ended_record, ended_kept> ended_{};
+  std::uint64_t ended_count_ = 0;
+  drive_mode mode_ = drive_mode::to_the_end;
+
+  // The same wait deadlocking again escalates (design: rule 3).
+  struct {
+    std::uint64_t tasklet = 0;
+    const wait_object* object = nullptr;
+    site at{};
+    std::uint64_t step = 0;
+    int level = 0;
+    std::exception_ptr error;
+  } last_deadlock_;
+};
+
+/// The scheduler whose loop runs on this thread, or null.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local scheduler_core* active_scheduler;
+
+[[noreturn]] void throw_outside_scheduler();
+
+/// \throws std::logic_error outside a running scheduler
+[[nodiscard]] inline scheduler_core& running_scheduler() {
+  if (active_scheduler == nullptr) [[unlikely]]
+    throw_outside_scheduler();
+  return *active_scheduler;
+}
+
+/// Start of every await that may wait: raises what is pending for the tasklet.
+inline void check_attention(tasklet_block& t) {
+  if (t.attention != 0) [[unlikely]]
+    t.raise_attention();
+}
+
+/// End of every await that may wait: the tasklet runs again. Raises what was thrown at it meanwhile.
+inline void resumed(tasklet_block& t) {
+  t.waiting = nullptr;
+  if ((t.attention & raise_here) != 0) [[unlikely]]
+    t.raise_attention();
+}
+
+/// The exception that means `tasklet_exit`, made once.
+[[nodiscard]] const std::exception_ptr& exit_exception() noexcept;
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

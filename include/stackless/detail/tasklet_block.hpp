@@ -1,0 +1,82 @@
+#pragma once
+
+#include <stackless/detail/frame.hpp>
+#include <stackless/detail/wait.hpp>
+
+#include <cstdint>
+#include <exception>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+class scheduler_core;
+
+struct ring_hook : list_hook {};
+struct live_hook : list_hook {};
+
+/// Why an await must not simply go on. Zero in the normal case: one byte to test per await.
+enum attention : std::uint8_t {
+  raise_here = 1,       ///< `pending` is raised at the suspension point that the tasklet is at
+  raise_at_next = 2,    ///< `pending` is raised at the next await
+  torn_down = 4,        ///< level-triggered: every await raises `tasklet_exit`
+  cancel_requested = 8  ///< its I/O operation was asked to end early; `pending` follows it
+};
+
+/// The control block of a tasklet: everything about it but its coroutine frames.
+struct tasklet_block : ring_hook, live_hook, wait_object {
+  scheduler_core* home;            ///< null once the scheduler is gone
+  frame* current_frame = nullptr;  ///< innermost frame; null until a kept callable is first invoked
+  wait* waiting = nullptr;         ///< what it is blocked or paused at; null while it can run
+  std::exception_ptr pending;      ///< thrown at it by others; see `attention`
+  std::exception_ptr error;        ///< on its way to the next await_resume; at the end, how it ended
+  wait_queue joiners;
+  std::uint64_t id;
+  std::uint64_t spawner = 0;  ///< id of the tasklet that spawned it; 0: the host
+#if STACKLESS_TRACKING
+  union {
+    site spawned_at{};       ///< with `spawn_site_known`
+    const char* spawned_in;  ///< otherwise: the spawner's function, null for the host
+  };
+#endif
+  const char* name = nullptr;
+  std::uint32_t references = 1;  ///< handles, and one of the scheduler while it is alive
+  std::uint8_t attention = 0;
+  bool started : 1 = false;
+  bool ended : 1 = false;
+  bool killed : 1 = false;           ///< ended by tasklet_exit
+  bool owns_name : 1 = false;
+  bool spawn_site_known : 1 = false;
+  bool result_taken : 1 = false;     ///< a move-only result went to the first joiner
+  bool is_main : 1 = false;
+  bool is_daemon : 1 = false;
+  bool wakes_nobody : 1 = false;
+  bool block_trap : 1 = false;
+
+  explicit tasklet_block(scheduler_core& scheduler, std::uint64_t number) noexcept
+      : home(&scheduler), id(number) {}
+  virtual ~tasklet_block();
+
+  /// Calls the kept callable, which makes the root frame. Only for blocks without a frame.
+  virtual void start() = 0;
+  /// Destroys the callable and its arguments at the tasklet's end.
+  virtual void drop_callable() noexcept = 0;
+  /// Destroys this object and gives its memory back.
+  virtual void destroy() noexcept = 0;
+
+  [[nodiscard]] bool in_ring() const noexcept { return ring_hook::linked(); }
+  [[nodiscard]] bool blocked() const noexcept {
+    return waiting != nullptr && !only_pauses(waiting->kind());
+  }
+
+  void retain() noexcept { ++references; }
+  void release() noexcept {
+    if (--references == 0) destroy();
+  }
+
+  /// \throws what is pending for this tasklet, or `tasklet_exit` at teardown
+  void raise_attention();
+
+  [[nodiscard]] bool withdraw(wait& joiner) noexcept final;
+  void describe(object_info& info, std::vector<const void*>& handles) const final;
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

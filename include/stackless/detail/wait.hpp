@@ -1,0 +1,121 @@
+#pragma once
+
+#include <stackless/detail/intrusive_list.hpp>
+
+#include <cstdint>
+#include <vector>
+
+namespace stackless::inline STACKLESS_ABI {
+struct object_info;
+}
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+struct tasklet_block;
+struct wait;
+
+/// What a blocked await is doing. The first two leave the tasklet paused; the others block it.
+enum class wait_kind : std::uint8_t { suspend, drain, receive, send, join, sleep, io };
+
+[[nodiscard]] constexpr bool only_pauses(wait_kind kind) noexcept {
+  return kind == wait_kind::suspend || kind == wait_kind::drain;
+}
+
+/// How a wait was completed by its waker.
+enum class wait_outcome : std::uint8_t {
+  pending,
+  done,
+  closed  ///< by the object, or undone by an interruption
+};
+
+/// Anything that can be waited for: a channel, a tasklet to join, a timer, an I/O operation.
+class wait_object {
+ public:
+  wait_object(const wait_object&) = delete;
+  wait_object& operator=(const wait_object&) = delete;
+
+  /// Takes `w` out again because its tasklet must not go on waiting. True: the operation is undone
+  /// and never happened. False: only its own completion can end it; it was asked to hurry.
+  [[nodiscard]] virtual bool withdraw(wait& w) noexcept = 0;
+
+  /// Fills in what a report says about this object. `handles`: the addresses of the handles through
+  /// which others can reach it, where they are known; diagnosis finds out whose they are.
+  virtual void describe(object_info& info, std::vector<const void*>& handles) const = 0;
+
+ protected:
+  wait_object() noexcept = default;
+  ~wait_object() = default;
+};
+
+/// The record of one blocked await. It lives in the awaiter, and so in the coroutine frame: blocking
+/// allocates nothing, and whoever completes the wait finds the tasklet here.
+struct wait : list_hook {
+  tasklet_block* owner = nullptr;
+  wait_object* object;
+  std::uint64_t kind_ : 8;
+  std::uint64_t outcome_ : 8;
+  std::uint64_t since : 48;  ///< the scheduler's step at which the wait began
+
+  wait(wait_kind kind, wait_object* waited_for) noexcept
+      : object(waited_for),
+        kind_(static_cast<std::uint8_t>(kind)),
+        outcome_(static_cast<std::uint8_t>(wait_outcome::pending)),
+        since(0) {}
+
+  [[nodiscard]] wait_kind kind() const noexcept { return static_cast<wait_kind>(kind_); }
+  [[nodiscard]] wait_outcome outcome() const noexcept {
+    return static_cast<wait_outcome>(outcome_);
+  }
+  void complete_as(wait_outcome how) noexcept { outcome_ = static_cast<std::uint8_t>(how); }
+};
+
+/// First come, first served; one pointer wide. The hooks form a circle and the queue knows its last.
+class wait_queue {
+ public:
+  wait_queue() noexcept = default;
+  wait_queue(const wait_queue&) = delete;
+  wait_queue& operator=(const wait_queue&) = delete;
+
+  [[nodiscard]] bool empty() const noexcept { return last_ == nullptr; }
+  [[nodiscard]] wait& front() const noexcept { return static_cast<wait&>(*last_->next); }
+
+  void push_back(wait& w) noexcept {
+    if (last_ == nullptr) {
+      w.next = w.previous = &w;
+    } else {
+      w.insert_before(*last_->next);
+    }
+    last_ = &w;
+  }
+
+  void remove(wait& w) noexcept {
+    if (w.next == &w) {
+      last_ = nullptr;
+      w.next = w.previous = nullptr;
+      return;
+    }
+    if (last_ == &w) last_ = static_cast<wait*>(w.previous);
+    w.unlink();
+  }
+
+  wait& pop_front() noexcept {
+    wait& first = front();
+    remove(first);
+    return first;
+  }
+
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    if (last_ == nullptr) return;
+    const list_hook* hook = last_;
+    do {
+      hook = hook->next;
+      visit(static_cast<const wait&>(*hook));
+    } while (hook != last_);
+  }
+
+ private:
+  wait* last_ = nullptr;
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <stackless/detail/config.hpp>
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace stackless::inline STACKLESS_ABI {
+
+/// Raised in a tasklet by `kill`, and in every tasklet at teardown. Leaving a tasklet by it is a
+/// quiet end. Outside `std::exception`, so that `catch (const std::exception&)` does not swallow it.
+class tasklet_exit final {};
+
+/// `send` on a closed channel, or `receive` on a closed and drained one.
+class channel_closed : public std::runtime_error {
+ public:
+  explicit channel_closed(const std::string& what) : std::runtime_error(what) {}
+};
+
+/// `join` on a tasklet that was killed.
+class tasklet_killed : public std::runtime_error {
+ public:
+  explicit tasklet_killed(const std::string& what) : std::runtime_error(what) {}
+};
+
+/// A tasklet whose block trap is set was about to block; nothing was changed.
+class block_trap_error : public std::runtime_error {
+ public:
+  explicit block_trap_error(const std::string& what) : std::runtime_error(what) {}
+};
+
+/// The errors that came too late to be raised where `error` was raised, in order of arrival. Kept for
+/// the most recent errors of this thread.
+[[nodiscard]] std::vector<std::exception_ptr> suppressed(const std::exception_ptr& error);
+
+/// One line about an exception: its type and, where it has one, its text.
+[[nodiscard]] std::string describe(const std::exception_ptr& error);
+
+namespace detail {
+void add_suppressed(const std::exception_ptr& error, std::exception_ptr later);
+[[noreturn]] void throw_misuse(const char* sentence);  ///< \throws std::logic_error
+}  // namespace detail
+
+}  // namespace stackless::inline STACKLESS_ABI

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <stackless/async_stack.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace stackless::inline STACKLESS_ABI {
+
+class scheduler;
+
+enum class tasklet_state : std::uint8_t { running, ready, blocked, paused };
+enum class operation_kind : std::uint8_t { none, suspend, drain, receive, send, join, sleep, io };
+enum class object_kind : std::uint8_t { none, channel, tasklet, timer, io_operation };
+
+/// Where a source line is, by the compiler's word.
+struct source_place {
+  std::string_view file;
+  std::uint32_t line = 0;  ///< 0: unknown
+  std::uint32_t column = 0;
+  std::string_view function;
+};
+
+/// What a tasklet waits for.
+struct wait_info {
+  operation_kind operation = operation_kind::none;
+  std::uint64_t object = 0;  ///< id of an `object_info`; for a join the tasklet's object
+  std::uint64_t since_step = 0;
+  std::chrono::nanoseconds age{0};  ///< exact to one I/O poll
+};
+
+struct tasklet_info {
+  std::uint64_t id = 0;
+  std::string name;  ///< the given name, else the root function's, else "tasklet"
+  tasklet_state state = tasklet_state::ready;
+  bool is_main = false;
+  bool is_daemon = false;
+  bool wakes_nobody = false;
+  bool never_started = false;
+  std::uint64_t spawned_by = 0;  ///< 0: the host
+  std::string spawned_by_name;   ///< empty when it has ended and is forgotten
+  source_place spawned_at;       ///< line 0: only the function is known
+  wait_info waits;
+  async_stack stack;  ///< innermost first
+};
+
+/// A handle of a channel, and whose it is.
+struct holder_info {
+  std::uint64_t tasklet = 0;  ///< 0: outside every tasklet (the heap, a global, the host)
+  std::uint32_t frame = 0;    ///< index in that tasklet's stack; meaningless for tasklet 0
+};
+
+enum class operation_outcome : std::uint8_t { none, delivered, buffered, dropped, refused, closed, created };
+
+/// The latest thing that was done with an object.
+struct last_operation {
+  operation_kind operation = operation_kind::none;
+  operation_outcome outcome = operation_outcome::none;
+  bool attempted_only = false;  ///< a `try_` call
+  std::uint64_t tasklet = 0;
+  std::string tasklet_name;
+  std::uint64_t step = 0;
+  source_place at;
+};
+
+/// Something that tasklets wait for.
+struct object_info {
+  std::uint64_t id = 0;
+  object_kind kind = object_kind::none;
+  std::string name;  ///< the given name, else a description
+  std::string type;  ///< a channel's element type; an operation's name
+  source_place made_at;
+  std::uint64_t tasklet = 0;  ///< a joined tasklet's id
+  std::size_t capacity = 0;
+  std::size_t buffered = 0;
+  std::size_t waiting_receivers = 0;
+  std::size_t waiting_senders = 0;
+  bool is_closed = false;
+  std::uint64_t sends = 0;  ///< values that went in, ever; so that "nobody ever sends" can be known
+  std::vector<holder_info> holders;
+  std::optional<last_operation> last;
+};
+
+/// A tasklet that ended not long ago.
+struct ended_info {
+  std::uint64_t id = 0;
+  std::string name;
+  source_place spawned_at;
+  std::uint64_t step = 0;
+  bool killed = false;
+  std::string error;  ///< empty: it returned
+};
+
+/// What could still have made something happen.
+struct source_info {
+  std::size_t io_in_flight = 0;
+  std::size_t timers = 0;
+  std::size_t foreign = 0;
+  std::string io_backend;  ///< empty: not started
+};
+
+/// Every tasklet and object of one scheduler at one moment. Plain data: it stays as it is.
+struct snapshot_data {
+  std::uint64_t step = 0;
+  std::vector<tasklet_info> tasklets;  ///< by id
+  std::vector<object_info> objects;    ///< those somebody waits for, by first waiter; ids from 1
+  std::vector<ended_info> ended;       ///< latest last
+  source_info sources;
+};
+
+/// The running scheduler's tasklets, and what they wait for. From tasklets, and from plain functions
+/// that they call.
+///
+/// **Errors**: `std::logic_error` outside a running scheduler.
+[[nodiscard]] snapshot_data snapshot();
+
+/// As a list for people: a block for each tasklet with its stack.
+[[nodiscard]] std::string to_text(const snapshot_data& data);
+
+}  // namespace stackless::inline STACKLESS_ABI

@@ -1,0 +1,13 @@
+#pragma once
+
+// Everything but io/ and testing.hpp.
+
+#include <stackless/async_stack.hpp>
+#include <stackless/channel.hpp>
+#include <stackless/deadlock.hpp>
+#include <stackless/error.hpp>
+#include <stackless/scheduler.hpp>
+#include <stackless/snapshot.hpp>
+#include <stackless/task.hpp>
+#include <stackless/tasklet.hpp>
+#include <stackless/time.hpp>

@@ -1,0 +1,87 @@
+#include <stackless/scheduler.hpp>
+
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace detail {
+
+drain_result drain_awaiter::await_resume() {
+  scheduler_core& core = *active_scheduler;
+  core.pop_runner(record_);
+  resumed(*core.current);
+  drain_result result;
+  core.tasklets.for_each([&](const tasklet_block& t) {
+    if (t.in_ring()) return;
+    if (!t.blocked()) {
+      ++result.paused;
+      return;
+    }
+    ++result.waiting;
+    result.receiving += t.waiting->kind() == wait_kind::receive;
+    result.sending += t.waiting->kind() == wait_kind::send;
+    result.joining += t.waiting->kind() == wait_kind::join;
+  });
+  return result;
+}
+
+run_scope::run_scope(const scheduler_options& options) {
+  if (active_scheduler != nullptr)
+    throw_misuse("run: a scheduler is already running on this thread; spawn a tasklet instead");
+  core_ = std::make_unique<scheduler_core>(options);
+}
+
+run_scope::~run_scope() = default;
+
+void run_scope::run_main(tasklet_block& main) {
+  main.is_main = true;
+  core_->main = &main;
+  (void)core_->drive(scheduler_core::drive_mode::to_the_end);
+}
+
+void make_daemon(tasklet_block& t, bool wakes_nobody) noexcept {
+  t.is_daemon = true;
+  t.wakes_nobody = wakes_nobody;
+  ++t.home->daemons;
+}
+
+}  // namespace detail
+
+scheduler::scheduler(const scheduler_options& options)
+    : core_(std::make_unique<detail::scheduler_core>(options)) {}
+
+scheduler::~scheduler() = default;
+
+run_result scheduler::run() {
+  const auto end = core_->drive(detail::scheduler_core::drive_mode::to_the_end);
+  return end == detail::scheduler_core::drive_end::all_ended ? run_result::all_ended
+                                                             : run_result::idle;
+}
+
+run_result scheduler::run_ready() {
+  const auto end = core_->drive(detail::scheduler_core::drive_mode::while_ready);
+  return end == detail::scheduler_core::drive_end::all_ended ? run_result::all_ended
+                                                             : run_result::idle;
+}
+
+void scheduler::shutdown() { shutdown(core_->options().shutdown_grace); }
+
+void scheduler::shutdown(std::chrono::nanoseconds grace) {
+  if (core_->alive == 0) return;
+  core_->begin_teardown(nullptr, grace);
+  (void)core_->drive(detail::scheduler_core::drive_mode::to_the_end);
+}
+
+std::size_t scheduler::run_count() const noexcept { return core_->run_count(); }
+
+std::size_t scheduler::alive() const noexcept { return core_->alive; }
+
+std::size_t run_count() { return detail::running_scheduler().run_count(); }
+
+any_tasklet main_tasklet() {
+  detail::tasklet_block* main = detail::running_scheduler().main;
+  if (main == nullptr) detail::throw_misuse("this scheduler has no main tasklet: a host drives it");
+  return any_tasklet(*main);
+}
+
+}  // namespace stackless::inline STACKLESS_ABI

@@ -1,0 +1,521 @@
+#include <stackless/detail/scheduler_core.hpp>
+
+#include <stackless/detail/diagnostics_port.hpp>
+#include <stackless/error.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+constinit thread_local scheduler_core* active_scheduler = nullptr;
+
+namespace {
+
+constexpr std::size_t time_marks_kept = 256;
+
+bool is_exit(const std::exception_ptr& error) noexcept {
+  if (error == exit_exception()) return true;
+  try {
+    std::rethrow_exception(error);
+  } catch (const tasklet_exit&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+/// Its wait is complete but it has not run since: what it waited for has happened.
+bool has_taken_effect(const tasklet_block& t) noexcept {
+  return t.waiting != nullptr && t.waiting->outcome() != wait_outcome::pending &&
+         !only_pauses(t.waiting->kind());
+}
+
+}  // namespace
+
+const std::exception_ptr& exit_exception() noexcept {
+  static const std::exception_ptr error = std::make_exception_ptr(tasklet_exit{});
+  return error;
+}
+
+void throw_outside_scheduler() {
+  throw_misuse("this needs a running scheduler: call it from a tasklet, inside stackless::run");
+}
+
+scheduler_core::scheduler_core(const scheduler_options& options) : options_(options) {
+  time_marks_.reserve(time_marks_kept);
+  note_time();
+}
+
+scheduler_core::~scheduler_core() {
+  if (alive != 0) terminate_with_report(*this, "a scheduler was destroyed with live tasklets");
+  for (const ended_record& record : ended_)
+    if (record.owns_name) std::free(const_cast<char*>(record.name));
+}
+
+// The ring -----------------------------------------------------------------------------------------
+
+std::size_t scheduler_core::run_count() const noexcept {
+  if (current == nullptr) return 0;
+  std::size_t count = 0;
+  tasklet_block* t = current;
+  do {
+    ++count;
+    t = &successor(*t);
+  } while (t != current);
+  return count;
+}
+
+void scheduler_core::adopt(tasklet_block& t) noexcept {
+  tasklets.push_back(t);
+  ++alive;
+  append(t);
+}
+
+void scheduler_core::check_spawn() const {
+  if (tearing_down()) [[unlikely]]
+    throw tasklet_exit{};
+}
+
+// Runners ------------------------------------------------------------------------------------------
+
+void scheduler_core::push_runner(drain_record& record) noexcept {
+  record.below = runners;
+  record.on_stack = true;
+  runners = &record;
+}
+
+void scheduler_core::pop_runner(drain_record& record) noexcept {
+  if (!record.on_stack) return;
+  for (;;) {
+    drain_record& top = *runners;
+    runners = top.below;
+    top.on_stack = false;
+    if (&top == &record) return;
+    wake_runner(top);
+  }
+}
+
+void scheduler_core::wake_runner(drain_record& record) noexcept {
+  tasklet_block& t = *record.runner;
+  if (!t.in_ring()) wake(*t.waiting);
+}
+
+// Raising in other tasklets ------------------------------------------------------------------------
+
+bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexcept {
+  if (t.pending) {
+    add_suppressed(t.pending, std::move(error));
+  } else {
+    t.pending = std::move(error);
+  }
+  t.attention = static_cast<std::uint8_t>((t.attention & ~raise_at_next) | raise_here);
+  if (t.in_ring()) return true;
+
+  if (wait* w = t.waiting) {
+    if (w->object != nullptr && !w->object->withdraw(*w)) {
+      t.attention |= cancel_requested;
+      return false;
+    }
+    w->complete_as(wait_outcome::closed);
+  }
+  append(t);
+  return true;
+}
+
+void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
+  tasklet_block* target = runners != nullptr ? runners->runner : main;
+  if (tearing_down_ || target == nullptr) {  // none: a host drives, and the error leaves its call
+    keep_run_error(std::move(error));
+    return;
+  }
+  if (target->ended) {
+    begin_teardown(std::move(error));
+    return;
+  }
+  if (target->pending) {
+    add_suppressed(target->pending, std::move(error));
+    return;
+  }
+  // An operation has happened or it has thrown, never both: where it has happened, or cannot be
+  // undone, the error waits for the next await.
+  const bool in_flight = target->blocked() && target->waiting->kind() == wait_kind::io;
+  if (has_taken_effect(*target) || in_flight) {
+    target->pending = std::move(error);
+    target->attention |= raise_at_next;
+    if (in_flight && !has_taken_effect(*target)) return;
+  } else {
+    (void)interrupt(*target, std::move(error));
+  }
+  current = target;
+}
+
+void scheduler_core::keep_run_error(std::exception_ptr error) noexcept {
+  if (run_error_) {
+    add_suppressed(run_error_, std::move(error));
+  } else {
+    run_error_ = std::move(error);
+  }
+}
+
+void scheduler_core::begin_teardown(std::exception_ptr reason) noexcept {
+  begin_teardown(std::move(reason), options_.shutdown_grace);
+}
+
+void scheduler_core::begin_teardown(
+    std::exception_ptr reason, std::chrono::nanoseconds grace
+) noexcept {
+  if (reason) keep_run_error(std::move(reason));
+  if (tearing_down_) return;
+  tearing_down_ = true;
+  grace_end_ = std::chrono::steady_clock::now() + grace;
+  exit_all();
+}
+
+void scheduler_core::end_daemons() noexcept {
+  ending_daemons_ = true;
+  grace_end_ = std::chrono::steady_clock::now() + options_.shutdown_grace;
+  exit_all();
+}
+
+void scheduler_core::exit_all() noexcept {
+  tasklets.for_each([this](tasklet_block& t) {
+    t.attention |= torn_down;
+    if (!t.pending) (void)interrupt(t, exit_exception());
+  });
+}
+
+void scheduler_core::check_grace() {
+  if (std::chrono::steady_clock::now() < grace_end_) return;
+  terminate_with_report(*this, "tasklets did not end within the grace period of the shutdown");
+}
+
+void tasklet_block::raise_attention() {
+  if (pending) {
+    attention &= static_cast<std::uint8_t>(~(raise_here | raise_at_next | cancel_requested));
+    std::rethrow_exception(std::exchange(pending, nullptr));
+  }
+  if ((attention & torn_down) != 0) {
+    home->check_grace();  // a tasklet that swallows every exit must not spin for ever
+    throw tasklet_exit{};
+  }
+}
+
+// Time and I/O -------------------------------------------------------------------------------------
+
+std::chrono::steady_clock::time_point scheduler_core::now() const noexcept {
+  return options_.clock == clock_choice::virtual_time ? virtual_now_
+                                                      : std::chrono::steady_clock::now();
+}
+
+void scheduler_core::note_time() noexcept {
+  const auto time = now();
+  if (!time_marks_.empty() && time_marks_.back().step == step) return;
+  if (time_marks_.size() == time_marks_kept) {
+    // Every second mark goes: the older a time, the coarser, and all of history stays covered.
+    for (std::size_t i = 0; i < time_marks_kept / 2; ++i) time_marks_[i] = time_marks_[2 * i];
+    time_marks_.resize(time_marks_kept / 2);
+  }
+  time_marks_.push_back({step, time});
+}
+
+std::chrono::steady_clock::time_point scheduler_core::time_of_step(
+    std::uint64_t when
+) const noexcept {
+  const auto after = std::upper_bound(
+      time_marks_.begin(), time_marks_.end(), when,
+      [](std::uint64_t s, const time_mark& mark) { return s < mark.step; }
+  );
+  return after == time_marks_.begin() ? time_marks_.front().time : std::prev(after)->time;
+}
+
+io_backend& scheduler_core::io() {
+  if (!io_) {
+    io_ = make_io_backend(options_);
+    if (!io_) throw_misuse("I/O in a scheduler whose options say io_choice::none");
+  }
+  return *io_;
+}
+
+std::size_t scheduler_core::sources() const noexcept {
+  return timers.size() + (io_ ? io_->in_flight() : 0) - silent_sources;
+}
+
+void scheduler_core::fire_timers() noexcept {
+  if (timers.empty()) return;
+  const auto time = now();
+  while (!timers.empty() && timers.soonest().deadline <= time) {
+    timer& due = timers.soonest();
+    timers.remove(due);
+    if (due.waiter->owner->wakes_nobody) --silent_sources;
+    wake(*due.waiter);
+  }
+}
+
+void scheduler_core::poll(bool may_sleep) {
+  std::optional<std::chrono::nanoseconds> timeout = std::chrono::nanoseconds(0);
+  if (may_sleep) {
+    timeout.reset();
+    if (!timers.empty() && options_.clock == clock_choice::steady)
+      timeout = std::max(timers.soonest().deadline - now(), std::chrono::nanoseconds(0));
+    if (tearing_down_ || ending_daemons_) {
+      const auto grace = std::max(
+          grace_end_ - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0)
+      );
+      timeout = timeout ? std::min(*timeout, grace) : grace;
+    }
+  }
+  if (io_ && (io_->in_flight() != 0 || may_sleep)) {
+    io_->poll(timeout);
+  } else if (timeout && timeout->count() > 0) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout);
+    timespec remaining{};
+    remaining.tv_sec = seconds.count();
+    remaining.tv_nsec = (*timeout - seconds).count();
+    while (::nanosleep(&remaining, &remaining) == -1 && errno == EINTR) {
+    }
+  }
+  fire_timers();
+  note_time();
+}
+
+bool scheduler_core::wait_for_a_source() {
+  if (sources() == 0) return false;
+  if (options_.clock == clock_choice::virtual_time && (!io_ || io_->in_flight() == 0)) {
+    virtual_now_ = std::max(virtual_now_, timers.soonest().deadline);
+    poll(false);
+  } else {
+    poll(true);
+  }
+  return true;
+}
+
+// The loop -----------------------------------------------------------------------------------------
+
+namespace {
+
+struct activation {
+  scheduler_core*& place;
+  bool& driving;
+  activation(scheduler_core* core, bool& flag) : place(active_scheduler), driving(flag) {
+    if (place != nullptr)
+      throw_misuse("a scheduler is already running on this thread: spawn a tasklet instead of run");
+    place = core;
+    driving = true;
+  }
+  activation(const activation&) = delete;
+  activation& operator=(const activation&) = delete;
+  ~activation() {
+    place = nullptr;
+    driving = false;
+  }
+};
+
+}  // namespace
+
+scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
+  const activation active(this, driving_);
+  mode_ = mode;
+  note_time();
+  unsigned turns_to_poll = options_.resumes_between_polls;
+  if (mode == drive_mode::while_ready) {
+    poll(false);
+  } else if (alive == daemons && alive != 0) {
+    end_daemons();
+  }
+  for (;;) {
+    while (current != nullptr) {
+      resume_current();
+      if (run_error_ && main == nullptr && !tearing_down_)
+        std::rethrow_exception(std::exchange(run_error_, nullptr));
+      if (--turns_to_poll == 0) [[unlikely]] {
+        turns_to_poll = options_.resumes_between_polls;
+        poll(false);
+      }
+    }
+    if (alive == 0) {
+      tearing_down_ = ending_daemons_ = false;
+      last_deadlock_ = {};
+      if (run_error_) std::rethrow_exception(std::exchange(run_error_, nullptr));
+      return drive_end::all_ended;
+    }
+    if (tearing_down_ || ending_daemons_) check_grace();
+
+    tasklet_block* cause = std::exchange(last_blocker, nullptr);
+    if (runners != nullptr && runners->ready_only) {
+      poll(false);
+      if (current == nullptr) wake_runner(*runners);
+      continue;
+    }
+    if (mode == drive_mode::while_ready) {
+      if (runners != nullptr && sources() == 0) {
+        wake_runner(*runners);
+        continue;
+      }
+      return drive_end::idle;
+    }
+    if (wait_for_a_source()) continue;
+    if (options_.on_deadlock == deadlock_policy::wait && runners == nullptr && main == nullptr)
+      return drive_end::idle;
+    on_quiescent(cause);
+  }
+}
+
+void scheduler_core::resume_current() {
+  tasklet_block& t = *current;
+  hops = hops_per_turn;
+  if (t.started) [[likely]] {
+    t.current_frame->handle().resume();
+  } else {
+    t.started = true;
+    start(t);
+  }
+  if (ended != nullptr) finish(*std::exchange(ended, nullptr));
+}
+
+void scheduler_core::start(tasklet_block& t) {
+  if ((t.attention & raise_here) != 0) {  // it never enters its function
+    t.error = std::exchange(t.pending, nullptr);
+    ended = &t;
+    return;
+  }
+  if (t.current_frame == nullptr) {
+    try {
+      t.start();
+    } catch (...) {
+      t.error = std::current_exception();
+      ended = &t;
+      return;
+    }
+  }
+  t.current_frame->handle().resume();
+}
+
+void scheduler_core::finish(tasklet_block& t) noexcept {
+  if (t.error) [[unlikely]]
+    t.killed = is_exit(t.error);
+  frame* root = std::exchange(t.current_frame, nullptr);
+  remember(t, root);
+  // Still current: destructors of arguments may use the library.
+  if (root != nullptr) root->handle().destroy();
+  t.drop_callable();
+  t.ended = true;
+  leave(t);
+  last_blocker = nullptr;
+  intrusive_list<tasklet_block, live_hook>::remove(t);
+  --alive;
+  if (t.is_daemon) --daemons;
+
+  const bool joined = !t.joiners.empty();
+  while (!t.joiners.empty()) wake(t.joiners.pop_front());
+  if (t.error || t.pending) [[unlikely]]
+    report_end(t, joined);
+  if (alive == daemons && alive != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_)
+    end_daemons();
+  t.release();
+}
+
+void scheduler_core::report_end(tasklet_block& t, bool joined) noexcept {
+  if (t.pending && !is_exit(t.pending)) {  // it ended before its next await
+    if (t.error && !t.killed) {
+      add_suppressed(t.error, std::exchange(t.pending, nullptr));
+    } else {
+      deliver_uncaught(std::exchange(t.pending, nullptr));
+    }
+  }
+  if (!t.error) return;
+  if (&t == main) {
+    begin_teardown(t.error);
+  } else if (!t.killed && !joined) {
+    deliver_uncaught(t.error);
+  }
+}
+
+void scheduler_core::remember(
+    [[maybe_unused]] const tasklet_block& t, [[maybe_unused]] const frame* root
+) noexcept {
+#if STACKLESS_TRACKING
+  ended_record& record = ended_[ended_count_++ % ended_kept];
+  if (record.owns_name) [[unlikely]]
+    std::free(const_cast<char*>(record.name));
+  record.id = t.id;
+  record.owns_name = t.owns_name;
+  record.name = t.owns_name ? ::strdup(t.name) : t.name;
+  record.function = root != nullptr ? root->function : nullptr;
+  record.spawned_at = t.spawn_site_known ? t.spawned_at : site{};
+  record.step = step;
+  record.error = t.error;
+  record.killed = t.killed;
+#endif
+}
+
+std::vector<ended_tasklet> scheduler_core::recently_ended() const {
+  std::vector<ended_tasklet> list;
+  const std::uint64_t first = ended_count_ > ended_kept ? ended_count_ - ended_kept : 0;
+  for (std::uint64_t i = first; i < ended_count_; ++i) {
+    const ended_record& record = ended_[i % ended_kept];
+    list.push_back(
+        {record.id, record.name != nullptr ? record.name : "", record.function, record.spawned_at,
+         record.killed, record.error, record.step}
+    );
+  }
+  return list;
+}
+
+// Deadlock: design, section 5 ----------------------------------------------------------------------
+
+void scheduler_core::on_quiescent(tasklet_block* cause) {
+  if (runners != nullptr) {
+    wake_runner(*runners);
+    return;
+  }
+  const bool main_waits = main != nullptr && !main->ended;
+  if (main_waits && !main->blocked()) {  // it left by suspend, switch_to or remove
+    if (main->waiting != nullptr) {
+      wake(*main->waiting);
+    } else {
+      append(*main);
+    }
+    return;
+  }
+
+  if (cause == nullptr || cause->waiting == nullptr) cause = nullptr;
+  const bool again = is_same_deadlock(cause != nullptr ? cause : (main_waits ? main : nullptr));
+  const int level = again ? last_deadlock_.level + 1 : 0;
+  tasklet_block* told = level == 0 && cause != nullptr ? cause
+                        : level <= 1 && main_waits     ? main
+                                                       : nullptr;
+  if (again && told == cause) told = nullptr;  // main itself is the one that goes on blocking
+
+  const std::exception_ptr error =
+      again ? last_deadlock_.error : make_deadlock_error(*this, told);
+  if (options_.on_deadlock == deadlock_policy::abort) terminate_with_report(*this, "deadlock");
+  if (told == nullptr) {
+    begin_teardown(error);
+    return;
+  }
+  last_deadlock_ = {told->id, told->waiting->object, place_of(*told), step, level, error};
+  if (!interrupt(*told, error)) begin_teardown(error);
+}
+
+site scheduler_core::place_of([[maybe_unused]] const tasklet_block& t) noexcept {
+#if STACKLESS_TRACKING
+  return t.current_frame->at;
+#else
+  return {};
+#endif
+}
+
+bool scheduler_core::is_same_deadlock(const tasklet_block* t) const noexcept {
+  if (t == nullptr || t->id != last_deadlock_.tasklet) return false;
+  const site here = place_of(*t);
+  // One step: from the tasklet that got the error to the empty ring. More: somebody else has run.
+  return t->waiting->object == last_deadlock_.object && here.line() == last_deadlock_.at.line() &&
+         here.column() == last_deadlock_.at.column() && step == last_deadlock_.step + 1;
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

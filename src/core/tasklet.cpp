@@ -1,0 +1,269 @@
+#include <stackless/tasklet.hpp>
+
+#include <stackless/scheduler.hpp>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace {
+
+const char* copy_text(std::string_view text) {
+  auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
+  if (copy == nullptr) throw std::bad_alloc();
+  std::memcpy(copy, text.data(), text.size());
+  copy[text.size()] = '\0';
+  return copy;
+}
+
+std::exception_ptr checked(std::exception_ptr error) {
+  if (!error) throw std::invalid_argument("raise: a null exception_ptr is no error");
+  return error;
+}
+
+bool is_exit(const std::exception_ptr& error) { return error == detail::exit_exception(); }
+
+detail::tasklet_block& current_block() {
+  detail::tasklet_block* t = detail::running_scheduler().current;
+  if (t == nullptr) detail::throw_outside_scheduler();
+  return *t;
+}
+
+}  // namespace
+
+tasklet_name::tasklet_name(const std::string& text, detail::site here) {
+  origin_.name = copy_text(text);
+  origin_.owns_name = true;
+  origin_.site_known = true;
+  origin_.at = here;
+}
+
+namespace detail {
+
+tasklet_block::~tasklet_block() {
+  if (owns_name) std::free(const_cast<char*>(name));
+}
+
+bool tasklet_block::withdraw(wait& joiner) noexcept {
+  joiners.remove(joiner);
+  return true;
+}
+
+void tasklet_block::describe(object_info& info, std::vector<const void*>&) const {
+  info.kind = object_kind::tasklet;
+  info.tasklet = id;
+  info.name = name != nullptr ? name : "";
+}
+
+void enlist(scheduler_core& scheduler, tasklet_block& t, const spawn_origin& origin) noexcept {
+  t.name = origin.name;
+  t.owns_name = origin.owns_name;
+  const tasklet_block* spawner = scheduler.driving() ? scheduler.current : nullptr;
+  if (spawner != nullptr) t.spawner = spawner->id;
+#if STACKLESS_TRACKING
+  if (origin.site_known) {
+    t.spawned_at = origin.at;
+    t.spawn_site_known = true;
+  } else {
+    const frame* f = spawner != nullptr ? spawner->current_frame : nullptr;
+    t.spawned_in = f != nullptr ? f->function : nullptr;
+  }
+#endif
+  scheduler.adopt(t);
+}
+
+// Joining ------------------------------------------------------------------------------------------
+
+bool join_awaiter::await_ready() {
+  scheduler_core& core = *active_scheduler;
+  check_attention(*core.current);
+  if (&target_ == core.current) throw_misuse("join: a tasklet cannot wait for its own end");
+  if (target_.home != &core) throw_misuse("join: the tasklet belongs to another scheduler");
+  return target_.ended;
+}
+
+void join_awaiter::finish_join() {
+  resumed(*active_scheduler->current);
+  if (target_.killed) {
+    const any_tasklet handle(target_);
+    throw tasklet_killed(
+        "join: tasklet #" + std::to_string(handle.id()) + " " + handle.name() + " was killed"
+    );
+  }
+  if (target_.error) std::rethrow_exception(target_.error);
+}
+
+void join_awaiter::claim_result() {
+  if (target_.result_taken)
+    throw_misuse("join: the result cannot be copied, and an earlier join has taken it");
+  target_.result_taken = true;
+}
+
+// Kill, raise, run, switch_to ----------------------------------------------------------------------
+
+direct_switch_awaiter::direct_switch_awaiter(
+    action what, tasklet_block& target, std::exception_ptr error
+) noexcept
+    : wait_(wait_kind::suspend, nullptr),
+      target_(target),
+      error_(std::move(error)),
+      action_(what) {
+  target_.retain();
+}
+
+bool direct_switch_awaiter::await_ready() {
+  scheduler_core& core = *active_scheduler;
+  check_attention(*core.current);
+  if (target_.home != &core)
+    throw_misuse("kill, raise, run, switch_to: the tasklet belongs to another scheduler");
+  const bool myself = &target_ == core.current;
+  if (action_ == action::raise) {
+    if (target_.ended) {
+      if (is_exit(error_)) return true;
+      throw_misuse("raise: the tasklet has ended");
+    }
+    if (myself) std::rethrow_exception(std::exchange(error_, nullptr));
+    return false;
+  }
+  if (target_.ended) throw_misuse("run, switch_to: the tasklet has ended");
+  if (target_.blocked() && !target_.in_ring())
+    throw_misuse("run, switch_to: the tasklet is blocked, only what it waits for can wake it");
+  return myself;
+}
+
+std::coroutine_handle<> direct_switch_awaiter::suspend(frame& f, site here) {
+  scheduler_core& core = *active_scheduler;
+  if (action_ == action::raise) {
+    // With I/O in flight the error follows its completion, and the caller goes on.
+    tasklet_block& next =
+        core.interrupt(target_, std::exchange(error_, nullptr)) ? target_ : *core.current;
+    return core.pass_to(f, here, next);
+  }
+  if (!target_.in_ring()) {
+    if (target_.waiting != nullptr) {
+      core.wake(*target_.waiting);
+    } else {
+      core.append(target_);
+    }
+  }
+  if (action_ == action::run) return core.pass_to(f, here, target_);
+  return core.block_in_favour_of(wait_, f, here, target_);
+}
+
+}  // namespace detail
+
+// Handles ------------------------------------------------------------------------------------------
+
+detail::tasklet_block& any_tasklet::block() const {
+  if (block_ == nullptr) detail::throw_misuse("this tasklet handle refers to no tasklet");
+  return *block_;
+}
+
+std::string any_tasklet::name() const {
+  const detail::tasklet_block& t = block();
+  if (t.name != nullptr) return t.name;
+#if STACKLESS_TRACKING
+  const detail::frame* f = t.current_frame;
+  while (f != nullptr && f->parent != nullptr) f = f->parent;
+  if (f != nullptr && f->function != nullptr) return f->function;
+#endif
+  return "tasklet";
+}
+
+void any_tasklet::set_name(std::string_view name) {
+  detail::tasklet_block& t = block();
+  const char* copy = copy_text(name);
+  if (t.owns_name) std::free(const_cast<char*>(t.name));
+  t.name = copy;
+  t.owns_name = true;
+}
+
+bool any_tasklet::paused() const { return alive() && !block().in_ring() && !block().blocked(); }
+
+bool any_tasklet::blocked() const { return block().blocked() && !block().in_ring(); }
+
+bool any_tasklet::scheduled() const { return block().in_ring() || blocked(); }
+
+bool any_tasklet::is_current() const {
+  return detail::active_scheduler != nullptr && detail::active_scheduler->current == &block();
+}
+
+void any_tasklet::insert() const {
+  detail::tasklet_block& t = block();
+  if (t.ended) detail::throw_misuse("insert: the tasklet has ended");
+  if (t.in_ring()) return;
+  if (t.blocked())
+    detail::throw_misuse("insert: the tasklet is blocked, only what it waits for can wake it");
+  if (t.waiting != nullptr) {
+    t.home->wake(*t.waiting);
+  } else {
+    t.home->append(t);
+  }
+}
+
+void any_tasklet::remove() const {
+  detail::tasklet_block& t = block();
+  if (t.ended) return;
+  if (is_current()) detail::throw_misuse("remove: the running tasklet cannot be removed");
+  if (blocked()) detail::throw_misuse("remove: the tasklet is blocked");
+  if (t.in_ring()) t.home->leave(t);
+}
+
+void any_tasklet::kill_pending() const {
+  detail::tasklet_block& t = block();
+  if (t.ended) return;
+  if (is_current()) throw tasklet_exit{};
+  (void)t.home->interrupt(t, detail::exit_exception());
+}
+
+void any_tasklet::raise_pending(std::exception_ptr error) const {
+  detail::tasklet_block& t = block();
+  error = checked(std::move(error));
+  if (t.ended) detail::throw_misuse("raise_pending: the tasklet has ended");
+  if (is_current()) std::rethrow_exception(error);
+  (void)t.home->interrupt(t, std::move(error));
+}
+
+bool any_tasklet::set_block_trap(bool on) const {
+  const bool before = block().block_trap;
+  block().block_trap = on;
+  return before;
+}
+
+detail::direct_switch_operation any_tasklet::kill() const {
+  return {detail::direct_switch_awaiter::action::raise, block(), detail::exit_exception()};
+}
+
+detail::direct_switch_operation any_tasklet::raise(std::exception_ptr error) const {
+  return {
+      detail::direct_switch_awaiter::action::raise, block(), checked(std::move(error))
+  };
+}
+
+detail::direct_switch_operation any_tasklet::run() const {
+  return {detail::direct_switch_awaiter::action::run, block(), nullptr};
+}
+
+detail::direct_switch_operation any_tasklet::switch_to() const {
+  return {detail::direct_switch_awaiter::action::switch_to, block(), nullptr};
+}
+
+detail::join_operation<void> any_tasklet::join() const {
+  return detail::join_operation<void>(block());
+}
+
+namespace this_tasklet {
+
+any_tasklet handle() { return any_tasklet(current_block()); }
+std::uint64_t id() { return current_block().id; }
+std::string name() { return handle().name(); }
+void set_name(std::string_view name) { handle().set_name(name); }
+async_stack stack() { return current_stack(); }
+
+}  // namespace this_tasklet
+
+}  // namespace stackless::inline STACKLESS_ABI

@@ -1,0 +1,138 @@
+#include <stackless/channel.hpp>
+#include <stackless/snapshot.hpp>
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+std::string readable(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free
+  );
+  return status == 0 ? name.get() : type.name();
+}
+
+}  // namespace
+
+channel_core::channel_core(
+    std::size_t room, std::string text, site here, const std::type_info& element
+)
+    : capacity(room),
+      preference(room == 0 ? channel_preference::receiver : channel_preference::neither),
+      name_(std::move(text)),
+      made_at_(here),
+      element_(element) {
+#if STACKLESS_TRACKING
+  handles_.next = handles_.previous = &handles_;
+#endif
+}
+
+void channel_core::close() noexcept {
+  closed = true;
+  while (receivers_wait()) {
+    wait& receiver = dequeue_receiver();
+    receiver.owner->home->wake(receiver, wait_outcome::closed);
+  }
+  note(channel_action::close, action_outcome::closed, active_scheduler, site{});
+}
+
+void channel_core::last_handle_gone() noexcept {
+  // Nobody can reach it any more. Those who wait were let in by reference, and would wait for ever.
+  close();
+  while (senders_wait()) {
+    wait& sender = dequeue_sender();
+    sender.owner->home->wake(sender, wait_outcome::closed);
+  }
+  delete this;
+}
+
+bool channel_core::withdraw(wait& w) noexcept {
+  balance += w.kind() == wait_kind::receive ? 1 : -1;
+  queue.remove(w);
+  return true;
+}
+
+void channel_core::describe(
+    object_info& info, [[maybe_unused]] std::vector<const void*>& handles
+) const {
+  info.kind = object_kind::channel;
+  info.name = name_;
+  info.type = readable(element_);
+  info.made_at = {made_at_.file_name(), made_at_.line(), made_at_.column(), {}};
+  info.capacity = capacity;
+  info.buffered = buffered;
+  info.waiting_receivers = receivers_wait() ? static_cast<std::size_t>(-balance) : 0;
+  info.waiting_senders = senders_wait() ? static_cast<std::size_t>(balance) : 0;
+  info.is_closed = closed || closing;
+#if STACKLESS_TRACKING
+  for (const list_hook* hook = handles_.next; hook != &handles_; hook = hook->next)
+    handles.push_back(hook);
+  if (last_.what == channel_action::none) return;
+  last_operation last;
+  switch (last_.what) {
+    case channel_action::send:
+      last.operation = operation_kind::send;
+      break;
+    case channel_action::receive:
+      last.operation = operation_kind::receive;
+      break;
+    default:
+      break;
+  }
+  switch (last_.how) {
+    case action_outcome::delivered:
+      last.outcome = operation_outcome::delivered;
+      break;
+    case action_outcome::buffered:
+      last.outcome = operation_outcome::buffered;
+      break;
+    case action_outcome::dropped:
+      last.outcome = operation_outcome::dropped;
+      break;
+    case action_outcome::closed:
+      last.outcome = operation_outcome::closed;
+      break;
+    default:
+      break;
+  }
+  last.attempted_only = last_.attempted;
+  last.tasklet = last_.tasklet;
+  last.step = last_.step;
+  last.at = {last_.at.file_name(), last_.at.line(), last_.at.column(), {}};
+  info.last = std::move(last);
+#endif
+}
+
+std::string channel_core::display_name() const {
+  if (!name_.empty()) return name_;
+  std::string text = "channel<" + readable(element_) + ">";
+#if STACKLESS_TRACKING
+  std::string_view file = made_at_.file_name();
+  file.remove_prefix(file.rfind('/') + 1);
+  text += "@" + std::string(file) + ":" + std::to_string(made_at_.line());
+#endif
+  return text;
+}
+
+void channel_core::throw_closed(const char* operation) const {
+  throw channel_closed(std::string(operation) + ": channel '" + display_name() + "' is closed");
+}
+
+void channel_core::throw_block_trap() const {
+  throw block_trap_error(
+      "the tasklet's block trap is set, and it would have to wait on channel '" + display_name() + "'"
+  );
+}
+
+void channel_handle::throw_moved_from() {
+  throw_misuse("this channel handle was moved from");
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail
