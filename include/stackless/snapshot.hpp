@@ -10,8 +10,6 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
-class scheduler;
-
 enum class tasklet_state : std::uint8_t { running, ready, blocked, paused };
 enum class operation_kind : std::uint8_t { none, suspend, drain, receive, send, join, sleep, io };
 enum class object_kind : std::uint8_t { none, channel, tasklet, timer, io_operation };
@@ -49,11 +47,24 @@ struct tasklet_info {
 
 /// A handle of a channel, and whose it is.
 struct holder_info {
+  static constexpr std::uint32_t kept_arguments = ~std::uint32_t{0};
+
   std::uint64_t tasklet = 0;  ///< 0: outside every tasklet (the heap, a global, the host)
-  std::uint32_t frame = 0;    ///< index in that tasklet's stack; meaningless for tasklet 0
+  std::uint32_t frame = 0;    ///< index in its stack, or `kept_arguments`: in what `spawn` keeps for it
+
+  friend bool operator==(const holder_info&, const holder_info&) = default;
 };
 
-enum class operation_outcome : std::uint8_t { none, delivered, buffered, dropped, refused, closed, created };
+enum class operation_outcome : std::uint8_t {
+  none,
+  delivered,
+  buffered,
+  blocked,  ///< it began to wait
+  dropped,  ///< a `try_send` that found nobody, and no room
+  refused,
+  closed,
+  created
+};
 
 /// The latest thing that was done with an object.
 struct last_operation {
@@ -79,9 +90,8 @@ struct object_info {
   std::size_t waiting_receivers = 0;
   std::size_t waiting_senders = 0;
   bool is_closed = false;
-  std::uint64_t sends = 0;  ///< values that went in, ever; so that "nobody ever sends" can be known
-  std::vector<holder_info> holders;
-  std::optional<last_operation> last;
+  std::vector<holder_info> holders;    ///< one for each handle; by tasklet, those outside first
+  std::optional<last_operation> last;  ///< nothing: nothing was ever done with it
 };
 
 /// A tasklet that ended not long ago.
@@ -89,7 +99,7 @@ struct ended_info {
   std::uint64_t id = 0;
   std::string name;
   source_place spawned_at;
-  std::uint64_t step = 0;
+  std::uint64_t step = 0;  ///< at which it ended
   bool killed = false;
   std::string error;  ///< empty: it returned
 };
@@ -99,16 +109,21 @@ struct source_info {
   std::size_t io_in_flight = 0;
   std::size_t timers = 0;
   std::size_t foreign = 0;
+  std::size_t silent = 0;  ///< of these, waits of tasklets that promised to wake nobody
   std::string io_backend;  ///< empty: not started
 };
 
 /// Every tasklet and object of one scheduler at one moment. Plain data: it stays as it is.
 struct snapshot_data {
   std::uint64_t step = 0;
+  bool tracked = STACKLESS_TRACKING != 0;  ///< else places, holders and last operations are not known
   std::vector<tasklet_info> tasklets;  ///< by id
   std::vector<object_info> objects;    ///< those somebody waits for, by first waiter; ids from 1
   std::vector<ended_info> ended;       ///< latest last
   source_info sources;
+
+  [[nodiscard]] const tasklet_info* find_tasklet(std::uint64_t id) const noexcept;
+  [[nodiscard]] const object_info* find_object(std::uint64_t id) const noexcept;
 };
 
 /// The running scheduler's tasklets, and what they wait for. From tasklets, and from plain functions
@@ -117,7 +132,8 @@ struct snapshot_data {
 /// **Errors**: `std::logic_error` outside a running scheduler.
 [[nodiscard]] snapshot_data snapshot();
 
-/// As a list for people: a block for each tasklet with its stack.
+/// As a list for people, 64 KiB at most: a block for each tasklet with its stack, those that wait in
+/// the same way together.
 [[nodiscard]] std::string to_text(const snapshot_data& data);
 
 }  // namespace stackless::inline STACKLESS_ABI

@@ -14,6 +14,7 @@ struct scheduler_options;
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
+class io_resource;
 class scheduler_core;
 
 /// What an operation asks of the kernel; the fields of `io_operation` that each one uses stand beside it.
@@ -26,34 +27,36 @@ enum class io_code : std::uint8_t {
   read_vectored,  ///< descriptor, data = iovec array, length = its count, offset
   write_vectored,
   sync,           ///< descriptor, flags = 1: data only
-  accept,         ///< descriptor; the result is a close-on-exec descriptor
+  accept,         ///< descriptor (non-blocking); the result is a close-on-exec descriptor
   connect,        ///< descriptor, data = sockaddr, length
-  receive,        ///< descriptor, data, length, flags
+  receive,        ///< descriptor, data, length, flags (MSG_…)
   send,           ///< descriptor, data, length, flags (MSG_NOSIGNAL is added)
   shutdown,       ///< descriptor, flags = how
-  poll            ///< descriptor, flags = POLLIN…
+  poll            ///< descriptor, flags = POLLIN…; the result is what is ready
 };
 
 [[nodiscard]] const char* name_of(io_code code) noexcept;
 
-/// One operation in flight. It lives in the awaiter, and its address is the completion's user data:
-/// the frame that holds it is never destroyed before `complete`.
+/// One operation in flight. It lives in the awaiting frame, and its address is the completion's user
+/// data: that frame is never destroyed before `complete`.
 class io_operation final : public wait_object, public list_hook {
  public:
   static constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
   io_code code;
   bool cancel_requested = false;
+  std::uint16_t backend_state = 0;  ///< the backend's own; zero when it takes the operation
   int descriptor = -1;
   std::uint32_t length = 0;
   std::uint32_t flags = 0;
   std::uint32_t mode = 0;
-  void* data = nullptr;
-  const char* path = nullptr;  ///< `open`: what to open. Others: the resource's path for reports, or null
-  std::uint64_t offset = current_position;
   int result = 0;  ///< >= 0, or a negated errno
-  wait* waiter = nullptr;
-  std::uintptr_t backend_data = 0;  ///< the backend's own
+  void* data = nullptr;
+  const char* path = nullptr;
+  std::uint64_t offset = current_position;
+  io_resource* resource = nullptr;  ///< what it works on, if that is to know of it
+  wait* waiter = nullptr;           ///< null once it is complete
+  io_operation* backend_next = nullptr;  ///< the backend's own
 
   explicit io_operation(io_code what) noexcept : code(what) {}
 
@@ -78,18 +81,20 @@ class io_backend {
   /// that loop turn. Never completes it inside this call, and never drops it when a queue is full.
   virtual void start(io_operation& operation) = 0;
 
-  /// Asks for an early end. The operation still completes by itself: with -ECANCELED, or with its
-  /// result when that was faster.
+  /// Asks for an early end, once or more. The operation still completes by itself, at a later `poll`:
+  /// with -ECANCELED, or with its result when that was faster. A `close` is never cancelled.
   virtual void cancel(io_operation& operation) noexcept = 0;
 
   /// Submits what is queued and completes what has finished. Waits for a first completion, a `wake`
-  /// or the time-out: zero does not wait, nothing waits without limit.
+  /// or the time-out: zero does not wait, nothing waits without limit. May come back early, with
+  /// nothing completed (a signal).
   virtual void poll(std::optional<std::chrono::nanoseconds> timeout) = 0;
 
   /// Ends a `poll` that waits, or makes the next one return at once. Safe from threads and signals.
   virtual void wake() noexcept = 0;
 
-  /// A descriptor that is readable when `poll` has something to do.
+  /// A descriptor that is readable when `poll` has something to do that it had not yet at its last
+  /// return; operations that were started since then need another `poll` first.
   [[nodiscard]] virtual int poll_descriptor() const noexcept = 0;
 
   /// Operations taken and not yet completed, oldest first.

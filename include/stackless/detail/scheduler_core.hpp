@@ -250,7 +250,7 @@ class scheduler_core {
     tasklet_block& t = *current;
     suspend_in(t, f, here);
     w.owner = &t;
-    w.since = step;
+    w.begin(step);
     t.waiting = &w;
     leave(t);
     last_blocker = &t;

@@ -12,7 +12,7 @@ struct object_info;
 namespace stackless::inline STACKLESS_ABI::detail {
 
 struct tasklet_block;
-struct wait;
+class wait;
 
 /// What a blocked await is doing. The first two leave the tasklet paused; the others block it.
 enum class wait_kind : std::uint8_t { suspend, drain, receive, send, join, sleep, io };
@@ -49,24 +49,33 @@ class wait_object {
 
 /// The record of one blocked await. It lives in the awaiter, and so in the coroutine frame: blocking
 /// allocates nothing, and whoever completes the wait finds the tasklet here.
-struct wait : list_hook {
+class wait : public list_hook {
+ public:
   tasklet_block* owner = nullptr;
   wait_object* object;
-  std::uint64_t kind_ : 8;
-  std::uint64_t outcome_ : 8;
-  std::uint64_t since : 48;  ///< the scheduler's step at which the wait began
 
-  wait(wait_kind kind, wait_object* waited_for) noexcept
-      : object(waited_for),
-        kind_(static_cast<std::uint8_t>(kind)),
-        outcome_(static_cast<std::uint8_t>(wait_outcome::pending)),
-        since(0) {}
+  wait(wait_kind kind, wait_object* waited_for) noexcept : object(waited_for), kind_(kind) {}
 
-  [[nodiscard]] wait_kind kind() const noexcept { return static_cast<wait_kind>(kind_); }
-  [[nodiscard]] wait_outcome outcome() const noexcept {
-    return static_cast<wait_outcome>(outcome_);
+  [[nodiscard]] wait_kind kind() const noexcept { return kind_; }
+  [[nodiscard]] wait_outcome outcome() const noexcept { return outcome_; }
+  void complete_as(wait_outcome how) noexcept { outcome_ = how; }
+
+  /// The scheduler's step at which the wait began.
+  [[nodiscard]] std::uint64_t since() const noexcept {
+    return since_low_ | std::uint64_t{since_high_} << 32;
   }
-  void complete_as(wait_outcome how) noexcept { outcome_ = static_cast<std::uint8_t>(how); }
+  void begin(std::uint64_t step) noexcept {
+    since_low_ = static_cast<std::uint32_t>(step);
+    since_high_ = static_cast<std::uint16_t>(step >> 32);
+  }
+
+ private:
+  // Eight bytes, each field written whole: a bit field would be read back while it is still on its way
+  // to the cache.
+  std::uint32_t since_low_ = 0;
+  std::uint16_t since_high_ = 0;
+  wait_kind kind_;
+  wait_outcome outcome_ = wait_outcome::pending;
 };
 
 /// First come, first served; one pointer wide. The hooks form a circle and the queue knows its last.

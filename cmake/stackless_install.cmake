@@ -1,0 +1,38 @@
+# The install target and the CMake package `stackless`.
+
+if(stackless_fetched)
+  list(JOIN stackless_fetched ", " fetched)
+  message(STATUS
+    "No install target: ${fetched} was fetched and is not part of an installed stackless. "
+    "Install its development package to get one, or say -DSTACKLESS_INSTALL=OFF.")
+  set(STACKLESS_INSTALL OFF)
+  return()
+endif()
+
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/stackless")
+
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/stackless"
+  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILES_MATCHING PATTERN "*.hpp")
+install(TARGETS stackless EXPORT stackless_targets
+  ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT stackless_targets
+  FILE stackless_targets.cmake
+  NAMESPACE stackless::
+  DESTINATION "${package_dir}")
+
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/stacklessConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/stacklessConfig.cmake"
+  INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/stacklessConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${PROJECT_BINARY_DIR}/stacklessConfig.cmake"
+  "${PROJECT_BINARY_DIR}/stacklessConfigVersion.cmake"
+  "${CMAKE_CURRENT_LIST_DIR}/FindLiburing.cmake"
+  DESTINATION "${package_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/stackless")

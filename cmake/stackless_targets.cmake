@@ -1,0 +1,39 @@
+# Flags of the project's own targets. None of them reaches a user of the library.
+
+# A whole build is sanitized or none of it: fetched dependencies, tests and examples included.
+if(STACKLESS_SANITIZE)
+  set(stackless_sanitize_flags "-fsanitize=${STACKLESS_SANITIZE}")
+  if(STACKLESS_SANITIZE MATCHES "undefined")
+    list(APPEND stackless_sanitize_flags -fno-sanitize-recover=undefined)
+  endif()
+  add_compile_options(${stackless_sanitize_flags} -fno-omit-frame-pointer)
+  add_link_options(${stackless_sanitize_flags})
+endif()
+
+set(stackless_warnings
+  -Wall
+  -Wextra
+  -Wpedantic
+  -Wcast-align
+  -Wcast-qual
+  -Wconversion
+  -Wextra-semi
+  -Wformat=2
+  -Wimplicit-fallthrough
+  -Wnon-virtual-dtor
+  -Woverloaded-virtual
+  -Wshadow
+  -Wundef
+  -Wunused)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND stackless_warnings -Wduplicated-branches -Wduplicated-cond -Wlogical-op)
+endif()
+if(STACKLESS_WERROR)
+  list(APPEND stackless_warnings -Werror)
+endif()
+
+# stackless_own_target(TARGET): a target of this project, not of a dependency
+function(stackless_own_target target)
+  target_compile_options(${target} PRIVATE ${stackless_warnings})
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <stackless/snapshot.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// Who could use a channel.
+enum class reach : std::uint8_t {
+  by_handle,    ///< a tasklet with a handle in one of its frames
+  by_reference  ///< and whoever could refer to such a handle: every live descendant of that tasklet, and
+                ///< anybody to a handle outside
+};
+
+/// Which tasklet could end the wait of which. An edge goes from a tasklet to what it waits for, and
+/// from there to those who could make it happen; any one of them would do.
+///
+/// Somebody who sits in a join can do nothing before the joined tasklet has ended: among the helpers
+/// that one stands in for him, so he is never part of a knot but for a cycle of joins.
+class wait_graph {
+ public:
+  using index = std::uint32_t;  ///< of a tasklet in `snapshot_data::tasklets`
+  static constexpr index none = ~index{0};
+
+  wait_graph(const snapshot_data& state, reach how);
+
+  /// The tasklets that could end the wait of `t`, by index, without itself.
+  [[nodiscard]] std::vector<index> helpers(index t) const;
+
+  /// Sets of tasklets of which each waits for members of its own set only, and which cannot be made
+  /// smaller. One of a single tasklet: nobody else could help it, or it does not wait.
+  [[nodiscard]] std::vector<std::vector<index>> knots() const;
+
+  /// For each tasklet, whether its wait leads to one of `targets`.
+  [[nodiscard]] std::vector<bool> leads_to(std::span<const index> targets) const;
+
+  /// Who has to end before `t` could do anything: `t` itself, unless it sits in a join.
+  [[nodiscard]] index stand_in(index t) const { return stand_in_[t]; }
+
+  /// The tasklet that `t` joins, or `none`.
+  [[nodiscard]] index joined_by(index t) const { return joined_[t]; }
+
+ private:
+  using node = std::uint32_t;
+  struct edge {
+    node from;
+    node to;
+  };
+
+  void find_joins(const snapshot_data& state);
+  void find_stand_ins();
+  void add_holders(const snapshot_data& state, reach how, std::vector<edge>& edges) const;
+  void add_descendants(const snapshot_data& state, std::vector<edge>& edges) const;
+  void lay_out(const std::vector<edge>& edges);
+  [[nodiscard]] std::span<const node> successors(node n) const {
+    return {targets_.data() + first_[n], first_[n + 1] - first_[n]};
+  }
+  [[nodiscard]] std::vector<node> components() const;
+
+  // Nodes: the tasklets, then the objects, then for each tasklet it with its descendants, then
+  // everybody, then those whose ancestry is not known.
+  [[nodiscard]] node object_node(std::size_t object) const {
+    return static_cast<node>(tasklets_ + object);
+  }
+  [[nodiscard]] node family_node(std::size_t tasklet) const {
+    return static_cast<node>(tasklets_ + objects_ + tasklet);
+  }
+  [[nodiscard]] node everybody() const {
+    return static_cast<node>(2 * tasklets_ + objects_);
+  }
+  [[nodiscard]] node strays() const { return everybody() + 1; }
+  [[nodiscard]] std::size_t node_count() const { return strays() + std::size_t{1}; }
+
+  std::size_t tasklets_;
+  std::size_t objects_;
+  std::vector<index> joined_;
+  std::vector<index> stand_in_;
+  std::vector<std::size_t> first_;  // where a node's successors begin in targets_
+  std::vector<node> targets_;
+};
+
+/// The index of the tasklet, or `wait_graph::none`.
+[[nodiscard]] wait_graph::index index_of(const snapshot_data& state, std::uint64_t tasklet);
+
+/// Waits for something that only another tasklet can do.
+[[nodiscard]] bool waits_for_others(const tasklet_info& t);
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,223 @@
+#include <stackless/io/operation.hpp>
+
+#include <stackless/snapshot.hpp>
+
+#include "failure.hpp"
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace detail {
+
+const char* name_of(io_code code) noexcept {
+  switch (code) {
+    case io_code::nop: return "nop";
+    case io_code::open: return "open";
+    case io_code::close: return "close";
+    case io_code::read:
+    case io_code::read_vectored: return "read";
+    case io_code::write:
+    case io_code::write_vectored: return "write";
+    case io_code::sync: return "sync";
+    case io_code::accept: return "accept";
+    case io_code::connect: return "connect";
+    case io_code::receive: return "receive";
+    case io_code::send: return "send";
+    case io_code::shutdown: return "shutdown";
+    case io_code::poll: return "poll";
+  }
+  return "unknown operation";
+}
+
+// io_operation -------------------------------------------------------------------------------------
+
+void io_operation::complete(int outcome) noexcept {
+  result = outcome;
+  if (wait* w = std::exchange(waiter, nullptr)) {
+    scheduler_core& home = *w->owner->home;
+    if (w->owner->wakes_nobody) --home.silent_sources;
+    home.wake(*w);
+  }
+  if (resource != nullptr) resource->operation_finished();
+}
+
+bool io_operation::withdraw(wait& w) noexcept {
+  w.owner->home->io_if_made()->cancel(*this);
+  return false;
+}
+
+void io_operation::describe(object_info& info, std::vector<const void*>&) const {
+  info.kind = object_kind::io_operation;
+  info.type = name_of(code);
+  info.name = info.type;
+  const std::string subject = resource != nullptr ? resource->name() : std::string();
+  if (!subject.empty()) {
+    info.name += " \"" + subject + "\"";
+  } else if (descriptor >= 0) {
+    info.name += " descriptor " + std::to_string(descriptor);
+  }
+  if (cancel_requested) info.name += " (cancel requested)";
+}
+
+// Failures -----------------------------------------------------------------------------------------
+
+std::error_code code_of(int result) noexcept {
+  if (result == broken_stream_result) return io::errc::broken_stream;
+  return {-result, std::system_category()};
+}
+
+void throw_failure(const char* operation, int result, const io_resource* resource) {
+  if (resource == nullptr) throw io::io_error(code_of(result), operation, -1, {});
+  throw io::io_error(code_of(result), operation, resource->descriptor, resource->name());
+}
+
+void throw_errno(const char* operation, const io_resource* resource) {
+  throw_failure(operation, -errno, resource);
+}
+
+void throw_errno(const char* operation, int descriptor, const std::string& path) {
+  throw io::io_error({errno, std::system_category()}, operation, descriptor, path);
+}
+
+// io_call ------------------------------------------------------------------------------------------
+
+io_call::io_call(io_code code, io_resource* resource, std::error_code* error) noexcept
+    : operation_(code), wait_(wait_kind::io, &operation_), resource_(resource), error_(error) {
+  operation_.resource = resource;
+}
+
+bool io_call::ready() {
+  check_attention(*running_scheduler().current);
+  return refused();
+}
+
+bool io_call::refused() noexcept {
+  started_ = false;
+  operation_.result = refusal_;
+  if (refusal_ != 0) return true;
+  if (operation_.code != io_code::open) {
+    if (resource_.get() == nullptr || resource_->closing || resource_->descriptor < 0) {
+      operation_.result = -EBADF;
+      return true;
+    }
+    operation_.descriptor = resource_->descriptor;
+  }
+  if (resource_.get() != nullptr && (resource_->broken & directions_) != 0) {
+    operation_.result = broken_stream_result;
+    return true;
+  }
+  return false;
+}
+
+void io_call::start() {
+  if (operation_.waiter != nullptr)
+    throw_misuse("an I/O operation was awaited that another tasklet is awaiting");
+  scheduler_core& core = *active_scheduler;
+  io_backend& backend = core.io();
+  operation_.cancel_requested = false;
+  operation_.backend_state = 0;
+  operation_.waiter = &wait_;
+  wait_.complete_as(wait_outcome::pending);
+  try {
+    backend.start(operation_);
+  } catch (...) {
+    operation_.waiter = nullptr;
+    throw;
+  }
+  if (resource_.get() != nullptr) ++resource_->in_flight;
+  if (core.current->wakes_nobody) ++core.silent_sources;
+  started_ = true;
+}
+
+void io_call::settle() {
+  if (!started_) return;
+  if (moved_ != nullptr && operation_.result > 0)
+    *moved_ += static_cast<std::size_t>(operation_.result);
+  resumed(*active_scheduler->current);
+}
+
+int io_call::checked() {
+  if (operation_.result >= 0) {
+    if (error_ != nullptr) error_->clear();
+    return operation_.result;
+  }
+  if (error_ == nullptr)
+    throw_failure(name_of(operation_.code), operation_.result, resource_.get());
+  *error_ = code_of(operation_.result);
+  return -1;
+}
+
+}  // namespace detail
+
+namespace io {
+
+using detail::io_code;
+
+namespace {
+
+std::uint8_t directions_of(io_code code, std::uint64_t offset) noexcept {
+  if (code == io_code::receive) return detail::reading;
+  if (code == io_code::send) return detail::writing;
+  // A file has one position for both.
+  return offset == detail::io_operation::current_position ? detail::reading | detail::writing : 0;
+}
+
+}  // namespace
+
+transfer_operation::transfer_operation(
+    io_code code,
+    detail::io_resource* resource,
+    mutable_bytes into,
+    std::uint64_t offset,
+    std::error_code* error,
+    std::size_t* moved
+) noexcept
+    : io_call(code, resource, error) {
+  set_buffer(into.data(), into.size());
+  operation_.offset = offset;
+  moved_ = moved;
+  directions_ = directions_of(code, offset);
+}
+
+transfer_operation::transfer_operation(
+    io_code code,
+    detail::io_resource* resource,
+    const_bytes from,
+    std::uint64_t offset,
+    std::error_code* error,
+    std::size_t* moved
+) noexcept
+    // A write only reads through the pointer.
+    : transfer_operation(
+          code,
+          resource,
+          mutable_bytes(const_cast<std::byte*>(from.data()), from.size()),
+          offset,
+          error,
+          moved
+      ) {}
+
+std::size_t transfer_operation::take() {
+  settle();
+  const int count = checked();
+  return count < 0 ? 0 : static_cast<std::size_t>(count);
+}
+
+plain_operation::plain_operation(
+    io_code code, detail::io_resource* resource, std::uint32_t flags, std::error_code* error
+) noexcept
+    : io_call(code, resource, error) {
+  operation_.flags = flags;
+}
+
+void plain_operation::take() {
+  settle();
+  (void)checked();
+}
+
+}  // namespace io
+
+}  // namespace stackless::inline STACKLESS_ABI

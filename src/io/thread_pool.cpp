@@ -1,0 +1,101 @@
+#include "thread_pool.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <system_error>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+thread_pool::thread_pool(
+    int (*perform)(const io_operation&) noexcept, io_backend& announce_to
+) noexcept
+    : perform_(perform), announce_to_(announce_to) {}
+
+thread_pool::~thread_pool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_came_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void thread_pool::start_thread() {
+  threads_.reserve(threads_.size() + 1);
+  // The program's signals go to the program's threads.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  try {
+    threads_.emplace_back([this] { work(); });
+  } catch (...) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void thread_pool::submit(io_operation& operation) {
+  bool short_of_threads = false;
+  {
+    const std::lock_guard lock(mutex_);
+    short_of_threads = idle_ <= queued_count_;
+  }
+  if (short_of_threads && threads_.size() < most_threads) {
+    try {
+      start_thread();
+    } catch (const std::system_error&) {
+      if (threads_.empty()) throw;  // else it takes its turn
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    queued_.push(operation);
+    ++queued_count_;
+  }
+  ++outstanding_;
+  work_came_.notify_one();
+}
+
+bool thread_pool::withdraw(io_operation& operation) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!queued_.remove(operation)) return false;
+  --queued_count_;
+  --outstanding_;
+  return true;
+}
+
+operation_queue thread_pool::take_finished() noexcept {
+  operation_queue taken;
+  {
+    const std::lock_guard lock(mutex_);
+    taken = std::exchange(finished_, {});
+  }
+  for (const io_operation* o = taken.front(); o != nullptr; o = o->backend_next) --outstanding_;
+  return taken;
+}
+
+void thread_pool::work() noexcept {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    work_came_.wait(lock, [this] { return stopping_ || !queued_.empty(); });
+    --idle_;
+    if (queued_.empty()) return;
+    io_operation& operation = queued_.pop();
+    --queued_count_;
+    lock.unlock();
+    const int result = perform_(operation);
+    lock.lock();
+    operation.result = result;
+    const bool first = finished_.empty();
+    finished_.push(operation);
+    // Under the lock: once the operation is handed back, the pool may be about to go.
+    if (first) announce_to_.wake();
+  }
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,369 @@
+#include "uring_backend.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <system_error>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+using std::chrono::nanoseconds;
+
+// User data is an operation's address, or one of these.
+constexpr std::uint64_t cancel_request = 0;
+constexpr std::uint64_t wake_read = 1;
+
+// io_operation::backend_state
+constexpr std::uint16_t in_backlog = 1;
+constexpr std::uint16_t cancel_sent = 2;
+constexpr std::uint16_t cancel_in_backlog = 4;
+constexpr std::uint16_t awaits_readiness = 8;  // a poll that goes before the operation itself
+
+constexpr std::array needed_opcodes{
+    IORING_OP_NOP,     IORING_OP_OPENAT,   IORING_OP_CLOSE, IORING_OP_READ,         IORING_OP_WRITE,
+    IORING_OP_READV,   IORING_OP_WRITEV,   IORING_OP_FSYNC, IORING_OP_ACCEPT,       IORING_OP_CONNECT,
+    IORING_OP_RECV,    IORING_OP_SEND,     IORING_OP_SHUTDOWN, IORING_OP_POLL_ADD,
+    IORING_OP_ASYNC_CANCEL,
+};
+
+[[noreturn]] void throw_unavailable(int error, const char* what) {
+  throw std::system_error(error, std::system_category(), what);
+}
+
+int create_ring(unsigned entries, io_uring& ring) noexcept {
+  // Best first; kernels that do not know a flag answer EINVAL.
+  constexpr std::array<unsigned, 3> flag_sets{
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+      0,
+  };
+  int result = -EINVAL;
+  for (const unsigned flags : flag_sets) {
+    io_uring_params parameters{};
+    parameters.flags = flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+    parameters.cq_entries = std::max(4 * std::min(entries, 8192U), 256U);
+    result = io_uring_queue_init_params(entries, &ring, &parameters);
+    if (result != -EINVAL) return result;
+  }
+  return result;
+}
+
+std::uint64_t user_data_of(const io_operation& operation) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&operation);
+}
+
+short readiness_for(io_code code) noexcept {
+  switch (code) {
+    case io_code::read:
+    case io_code::read_vectored:
+    case io_code::receive:
+    case io_code::accept: return POLLIN;
+    case io_code::write:
+    case io_code::write_vectored:
+    case io_code::send: return POLLOUT;
+    default: return 0;
+  }
+}
+
+void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
+  switch (o.code) {
+    case io_code::nop: io_uring_prep_nop(entry); break;
+    case io_code::open:
+      io_uring_prep_openat(
+          entry, AT_FDCWD, o.path, static_cast<int>(o.flags) | O_CLOEXEC,
+          static_cast<mode_t>(o.mode)
+      );
+      break;
+    case io_code::close: io_uring_prep_close(entry, o.descriptor); break;
+    case io_code::read:
+      io_uring_prep_read(entry, o.descriptor, o.data, o.length, o.offset);
+      break;
+    case io_code::write:
+      io_uring_prep_write(entry, o.descriptor, o.data, o.length, o.offset);
+      break;
+    case io_code::read_vectored:
+      io_uring_prep_readv(
+          entry, o.descriptor, static_cast<const iovec*>(o.data), o.length, o.offset
+      );
+      break;
+    case io_code::write_vectored:
+      io_uring_prep_writev(
+          entry, o.descriptor, static_cast<const iovec*>(o.data), o.length, o.offset
+      );
+      break;
+    case io_code::sync:
+      io_uring_prep_fsync(entry, o.descriptor, o.flags != 0 ? IORING_FSYNC_DATASYNC : 0);
+      break;
+    case io_code::accept:
+      io_uring_prep_accept(entry, o.descriptor, nullptr, nullptr, SOCK_CLOEXEC);
+      break;
+    case io_code::connect:
+      io_uring_prep_connect(
+          entry, o.descriptor, static_cast<const sockaddr*>(o.data), o.length
+      );
+      break;
+    case io_code::receive:
+      io_uring_prep_recv(entry, o.descriptor, o.data, o.length, static_cast<int>(o.flags));
+      break;
+    case io_code::send:
+      io_uring_prep_send(
+          entry, o.descriptor, o.data, o.length, static_cast<int>(o.flags | MSG_NOSIGNAL)
+      );
+      break;
+    case io_code::shutdown:
+      io_uring_prep_shutdown(entry, o.descriptor, static_cast<int>(o.flags));
+      break;
+    case io_code::poll: io_uring_prep_poll_add(entry, o.descriptor, o.flags); break;
+  }
+}
+
+}  // namespace
+
+uring_backend::uring_backend(unsigned entries) {
+  if (const int result = create_ring(std::max(entries, 1U), ring_); result < 0)
+    throw_unavailable(-result, "io_uring is not available");
+  try {
+    require_features();
+    // Blocking: kernels differ in whether they wait on a non-blocking descriptor.
+    wake_descriptor_ = ::eventfd(0, EFD_CLOEXEC);
+    if (wake_descriptor_ == -1) throw_unavailable(errno, "eventfd");
+  } catch (...) {
+    io_uring_queue_exit(&ring_);
+    throw;
+  }
+  arm_wake();
+  (void)io_uring_submit(&ring_);  // what it could not take now goes with the next submission
+}
+
+uring_backend::~uring_backend() {
+  // The kernel is not to write into `wake_count_` once it is gone. Ending the ring alone is asynchronous.
+  for (int attempt = 0; wake_armed_ && attempt < 100; ++attempt) {
+    if (io_uring_sqe* entry = next_entry()) {
+      io_uring_prep_cancel64(entry, wake_read, 0);
+      io_uring_sqe_set_data64(entry, cancel_request);
+    }
+    if (io_uring_submit_and_wait(&ring_, 1) == -EEXIST) break;  // on another thread than it ran on
+    reap();
+  }
+  io_uring_queue_exit(&ring_);
+  ::close(wake_descriptor_);
+}
+
+void uring_backend::require_features() {
+  constexpr unsigned needed =
+      IORING_FEAT_NODROP | IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
+  if ((ring_.features & needed) != needed)
+    throw_unavailable(ENOSYS, "io_uring lacks features (it needs Linux 5.11)");
+  const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
+      io_uring_get_probe_ring(&ring_), io_uring_free_probe
+  );
+  if (!probe) throw_unavailable(ENOSYS, "io_uring cannot be probed");
+  for (const auto opcode : needed_opcodes)
+    if (io_uring_opcode_supported(probe.get(), opcode) == 0)
+      throw_unavailable(ENOSYS, "io_uring lacks operations");
+}
+
+// Submission ---------------------------------------------------------------------------------------
+
+io_uring_sqe* uring_backend::next_entry() noexcept {
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  if (entry != nullptr) return entry;
+  (void)io_uring_submit(&ring_);  // a failure shows as a queue that is still full
+  return io_uring_get_sqe(&ring_);
+}
+
+void uring_backend::start(io_operation& operation) {
+  taken(operation);
+  operation.backend_state = 0;
+  enqueue(operation);
+}
+
+void uring_backend::enqueue(io_operation& operation) noexcept {
+  io_uring_sqe* entry = backlog_.empty() ? next_entry() : nullptr;
+  if (entry == nullptr) {
+    operation.backend_state |= in_backlog;
+    backlog_.push(operation);
+    return;
+  }
+  if ((operation.backend_state & awaits_readiness) != 0) {
+    io_uring_prep_poll_add(
+        entry, operation.descriptor, static_cast<unsigned>(readiness_for(operation.code))
+    );
+  } else {
+    prepare(entry, operation);
+  }
+  io_uring_sqe_set_data64(entry, user_data_of(operation));
+}
+
+bool uring_backend::enqueue_cancel(const io_operation& operation) noexcept {
+  io_uring_sqe* entry = next_entry();
+  if (entry == nullptr) return false;
+  io_uring_prep_cancel64(entry, user_data_of(operation), 0);
+  io_uring_sqe_set_data64(entry, cancel_request);
+  return true;
+}
+
+void uring_backend::cancel(io_operation& operation) noexcept {
+  if (operation.code == io_code::close) return;
+  operation.cancel_requested = true;
+  if ((operation.backend_state & (in_backlog | cancel_sent | cancel_in_backlog)) != 0) return;
+  if (enqueue_cancel(operation)) {
+    operation.backend_state |= cancel_sent;
+  } else {
+    operation.backend_state |= cancel_in_backlog;
+    cancel_backlog_.push(operation);
+  }
+}
+
+void uring_backend::enqueue_backlog() noexcept {
+  // Cancels first: they make room.
+  while (!cancel_backlog_.empty()) {
+    if (!enqueue_cancel(*cancel_backlog_.front())) return;
+    io_operation& operation = cancel_backlog_.pop();
+    operation.backend_state =
+        static_cast<std::uint16_t>((operation.backend_state & ~cancel_in_backlog) | cancel_sent);
+  }
+  operation_queue waiting = backlog_;
+  backlog_ = {};
+  while (!waiting.empty()) {
+    io_operation& operation = waiting.pop();
+    operation.backend_state &= static_cast<std::uint16_t>(~in_backlog);
+    if (operation.cancel_requested && operation.code != io_code::close) {
+      finish(operation, -ECANCELED);
+    } else {
+      enqueue(operation);
+    }
+  }
+}
+
+void uring_backend::arm_wake() noexcept {
+  io_uring_sqe* entry = next_entry();
+  if (entry == nullptr) return;  // the next poll tries again
+  io_uring_prep_read(entry, wake_descriptor_, &wake_count_, sizeof wake_count_, 0);
+  io_uring_sqe_set_data64(entry, wake_read);
+  wake_armed_ = true;
+}
+
+// Completion ---------------------------------------------------------------------------------------
+
+bool uring_backend::kernel_has_work() const noexcept {
+  const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+  return (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
+}
+
+void uring_backend::poll(std::optional<nanoseconds> timeout) {
+  finished_in_poll_ = 0;
+  if (!backlog_.empty() || !cancel_backlog_.empty()) enqueue_backlog();
+  if (!wake_armed_) arm_wake();
+  // What could not be handed to the kernel must be tried again soon.
+  if (!backlog_.empty() || !cancel_backlog_.empty())
+    timeout = std::min(timeout.value_or(nanoseconds::max()), nanoseconds(1'000'000));
+  if (finished_in_poll_ != 0 || io_uring_cq_ready(&ring_) != 0) timeout = nanoseconds(0);
+
+  if (!timeout || timeout->count() > 0) {
+    wait(timeout);
+  } else if (io_uring_sq_ready(&ring_) != 0) {
+    (void)io_uring_submit_and_get_events(&ring_);
+  } else if (kernel_has_work()) {
+    (void)io_uring_get_events(&ring_);
+  }
+  reap();
+  // A host that sleeps on poll_descriptor() is to see the next wake without another poll.
+  if (!wake_armed_) {
+    arm_wake();
+    (void)io_uring_submit(&ring_);
+  }
+}
+
+void uring_backend::wait(std::optional<nanoseconds> timeout) {
+  io_uring_cqe* first = nullptr;
+  int result = 0;
+  if (timeout) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout);
+    __kernel_timespec limit{};
+    limit.tv_sec = seconds.count();
+    limit.tv_nsec = (*timeout - seconds).count();
+    result = io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+  } else {
+    result = io_uring_submit_and_wait(&ring_, 1);
+  }
+  switch (result < 0 ? -result : 0) {
+    case 0:
+    case ETIME:
+    case EINTR:   // the caller looks at its clocks and comes back
+    case EAGAIN:  // short of memory, or of room for completions: reaping helps
+    case EBUSY: return;
+    case EEXIST:
+      throw std::system_error(
+          EEXIST, std::system_category(), "io_uring: a scheduler must stay on the thread it first ran on"
+      );
+    default: throw std::system_error(-result, std::system_category(), "io_uring_enter");
+  }
+}
+
+void uring_backend::reap() noexcept {
+  std::array<io_uring_cqe*, 64> batch{};
+  for (;;) {
+    const unsigned count = io_uring_peek_batch_cqe(&ring_, batch.data(), batch.size());
+    if (count == 0) return;
+    for (unsigned i = 0; i < count; ++i) on_completion(batch[i]->user_data, batch[i]->res);
+    io_uring_cq_advance(&ring_, count);
+  }
+}
+
+void uring_backend::on_completion(std::uint64_t user_data, int result) noexcept {
+  if (user_data == cancel_request || user_data == LIBURING_UDATA_TIMEOUT) return;
+  if (user_data == wake_read) {
+    wake_armed_ = false;
+    return;
+  }
+  auto& operation = *reinterpret_cast<io_operation*>(user_data);
+  std::uint16_t& state = operation.backend_state;
+  const bool was_poll = (state & awaits_readiness) != 0;
+  state &= static_cast<std::uint16_t>(~awaits_readiness);
+
+  if (operation.cancel_requested) {
+    if (was_poll || result == -EINTR || result == -EAGAIN) result = -ECANCELED;
+    finish(operation, result);
+    return;
+  }
+  // A non-blocking descriptor makes some kernels give up where they could wait.
+  const short readiness = readiness_for(operation.code);
+  const bool would_block = result == -EAGAIN && !was_poll && readiness != 0 &&
+                           (operation.flags & MSG_DONTWAIT) == 0;
+  if (would_block) state |= awaits_readiness;
+  const bool interrupted =
+      result == -EINTR && operation.code != io_code::close && operation.code != io_code::connect;
+  const bool peer_gave_up = result == -ECONNABORTED && operation.code == io_code::accept;
+  if (would_block || interrupted || peer_gave_up || (was_poll && result >= 0)) {
+    enqueue(operation);
+  } else {
+    finish(operation, result);
+  }
+}
+
+void uring_backend::finish(io_operation& operation, int result) noexcept {
+  if ((operation.backend_state & cancel_in_backlog) != 0) cancel_backlog_.remove(operation);
+  ++finished_in_poll_;
+  finished(operation, result);
+}
+
+void uring_backend::wake() noexcept {
+  const int saved = errno;
+  const std::uint64_t one = 1;
+  // Only a counter that is full can make it fail, and then the wake is pending already.
+  [[maybe_unused]] const auto written = ::write(wake_descriptor_, &one, sizeof one);
+  errno = saved;
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

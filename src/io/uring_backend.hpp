@@ -1,0 +1,47 @@
+#pragma once
+
+#include "operation_queue.hpp"
+
+#include <liburing.h>
+
+#include <cstdint>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// One ring for one scheduler. What the kernel can do is found out at run time.
+class uring_backend final : public io_backend {
+ public:
+  /// \throws std::system_error when this kernel or sandbox does not offer what is needed
+  explicit uring_backend(unsigned entries);
+  ~uring_backend() override;
+
+  [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
+  void start(io_operation& operation) override;
+  void cancel(io_operation& operation) noexcept override;
+  void poll(std::optional<std::chrono::nanoseconds> timeout) override;
+  void wake() noexcept override;
+  [[nodiscard]] int poll_descriptor() const noexcept override { return ring_.ring_fd; }
+
+ private:
+  void require_features();
+  [[nodiscard]] io_uring_sqe* next_entry() noexcept;
+  void enqueue(io_operation& operation) noexcept;
+  [[nodiscard]] bool enqueue_cancel(const io_operation& operation) noexcept;
+  void enqueue_backlog() noexcept;
+  void arm_wake() noexcept;
+  [[nodiscard]] bool kernel_has_work() const noexcept;
+  void wait(std::optional<std::chrono::nanoseconds> timeout);
+  void reap() noexcept;
+  void on_completion(std::uint64_t user_data, int result) noexcept;
+  void finish(io_operation& operation, int result) noexcept;
+
+  io_uring ring_{};
+  operation_queue backlog_;          // operations that found no entry in the submission queue
+  operation_queue cancel_backlog_;   // operations in the kernel whose cancel found none
+  std::size_t finished_in_poll_ = 0;
+  int wake_descriptor_ = -1;
+  bool wake_armed_ = false;
+  std::uint64_t wake_count_ = 0;     // the kernel reads the eventfd into it
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail
