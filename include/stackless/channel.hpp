@@ -27,11 +27,9 @@ namespace detail {
 template <class T>
 class send_awaiter {
  public:
-  send_awaiter(channel_state<T>& channel, T* value, const std::exception_ptr* error) noexcept
-      : wait_(wait_kind::send, &channel) {
-    wait_.value = value;
-    wait_.error = error;
-  }
+  send_awaiter(channel_state<T>& channel, T& value) noexcept : wait_(channel, value) {}
+  send_awaiter(channel_state<T>& channel, const std::exception_ptr& error) noexcept
+      : wait_(channel, error) {}
   send_awaiter(const send_awaiter&) = delete;
   send_awaiter& operator=(const send_awaiter&) = delete;
 
@@ -75,11 +73,12 @@ class receive_awaiter {
   }
   std::conditional_t<Optional, std::optional<T>, T> await_resume() {
     tasklet_block& me = *active_scheduler->current;
-    if (me.error) [[unlikely]]
-      raise_sent_error(me);
-    resumed(me);
-    if (wait_.slot.full()) [[likely]]
+    if (wait_.slot.full()) [[likely]] {
+      resumed(me);
       return wait_.slot.take();
+    }
+    if (me.error) raise_sent_error(me);
+    resumed(me);
     if constexpr (Optional) {
       return std::nullopt;
     } else {
@@ -105,15 +104,15 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_operati
  public:
   template <class... A>
   explicit send_operation(channel_state<T>& channel, A&&... arguments)
-      : channel_(&channel), value_(std::forward<A>(arguments)...) {}
-  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, &value_, nullptr); }
+      : value_(std::forward<A>(arguments)...), channel_(&channel) {}
+  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, value_); }
 
   /// The value, when the operation did not happen.
   [[nodiscard]] T& value() noexcept { return value_; }
 
  private:
-  channel_state<T>* channel_;
   T value_;
+  channel_state<T>* channel_;
 };
 
 template <class T>
@@ -121,7 +120,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_from_op
  public:
   send_from_operation(channel_state<T>& channel, T& value) noexcept
       : channel_(&channel), value_(&value) {}
-  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, value_, nullptr); }
+  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, *value_); }
 
  private:
   channel_state<T>* channel_;
@@ -133,7 +132,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_excepti
  public:
   send_exception_operation(channel_state<T>& channel, std::exception_ptr error) noexcept
       : channel_(&channel), error_(std::move(error)) {}
-  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, nullptr, &error_); }
+  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, error_); }
 
  private:
   channel_state<T>* channel_;
@@ -178,9 +177,9 @@ class channel : public detail::channel_handle {
   using value_type = T;
 
   explicit channel(std::size_t capacity = 0, detail::site here = detail::site::current())
-      : channel_handle(*new state(capacity, {}, here)) {}
+      : channel_handle(new state(capacity, {}, here)) {}
   explicit channel(channel_name name, std::size_t capacity = 0)
-      : channel_handle(*new state(capacity, name.text(), name.at())) {}
+      : channel_handle(new state(capacity, name.text(), name.at())) {}
 
   // To be awaited, in tasklets -------------------------------------------------------------------
 
@@ -260,14 +259,14 @@ class channel : public detail::channel_handle {
   void close() const { self().close(); }
 
   /// The ancestor's close: wakes nobody; an operation that would have to wait raises instead.
-  void begin_closing() const { self().closing = true; }
+  void begin_closing() const { self().begin_closing(); }
   /// Takes back `begin_closing` and `close`.
-  void open() const { self().closed = self().closing = false; }
-  [[nodiscard]] bool closing() const { return self().closing || self().closed; }
+  void open() const { self().open(); }
+  [[nodiscard]] bool closing() const { return self().shut; }
   /// Closing, and nobody waits and nothing is buffered.
   [[nodiscard]] bool closed() const {
     const state& s = self();
-    return (s.closing || s.closed) && s.balance == 0 && s.buffered == 0;
+    return s.shut && s.balance == 0 && s.buffered == 0;
   }
 
   /// Waiting senders, less waiting receivers: one of the two is zero.
@@ -278,11 +277,13 @@ class channel : public detail::channel_handle {
 
   /// Who runs next after an exchange between two tasklets. The default is `receiver` with capacity 0,
   /// `neither` with a buffer. Counts at the time of the exchange.
-  [[nodiscard]] channel_preference preference() const { return self().preference; }
-  void set_preference(channel_preference side) const { self().preference = side; }
+  [[nodiscard]] channel_preference preference() const { return self().preference(); }
+  void set_preference(channel_preference side) const {
+    self().set_switching(side, self().schedule_all());
+  }
   /// After an exchange all others run first. Overrides the preference.
-  [[nodiscard]] bool schedule_all() const { return self().schedule_all; }
-  void set_schedule_all(bool on) const { self().schedule_all = on; }
+  [[nodiscard]] bool schedule_all() const { return self().schedule_all(); }
+  void set_schedule_all(bool on) const { self().set_switching(self().preference(), on); }
 
   [[nodiscard]] std::string name() const { return self().display_name(); }
   void set_name(std::string_view name) const { self().rename(name); }

@@ -9,14 +9,14 @@ namespace stackless::inline STACKLESS_ABI {
 
 /// Why nothing can go on. A closed list; the first that fits stands.
 enum class verdict : std::uint8_t {
-  mutual_receive,           ///< each waits for another of them to send first
-  circular_wait,            ///< each waits for another of them, to send or to receive
+  mutual_receive,  ///< each waits for another of them to send first
+  circular_wait,   ///< each waits for another of them, to send or to receive
   lock_cycle,
-  self_wait,                ///< waits for something that only it could do
+  self_wait,  ///< waits for something that only it could do
   join_cycle,
-  orphaned_channel,         ///< nobody is left who could send (or receive) on the channel
+  orphaned_channel,  ///< nobody is left who could send (or receive) on the channel
   owner_exited_holding_lock,
-  lost_notification,        ///< it was offered before anybody waited, and dropped
+  lost_notification,  ///< it was offered before anybody waited, and dropped
   buffer_full_without_receiver,
   leaked,
   never_started,
@@ -34,14 +34,14 @@ enum class grade : std::uint8_t {
 /// Tasklets of the crowd that wait in the same way: same operation, same stack.
 struct waiting_group {
   std::vector<std::uint64_t> tasklets;  ///< ids; the first stands for all
-  bool behind_core = false;             ///< they wait for the core: by a join, or on a channel it holds
+  bool behind_core = false;  ///< they wait for the core: by a join, or on a channel it holds
 };
 
 struct deadlock_report {
   verdict why = verdict::unknown;
   grade certainty = grade::proven;
-  std::string explanation;  ///< one sentence for `why`
-  std::string advice;       ///< empty unless it is certainly right
+  std::string explanation;      ///< one sentence for `why`
+  std::string advice;           ///< empty unless it is certainly right
   std::uint64_t raised_in = 0;  ///< the tasklet that got the error; 0: the caller of `run`
   snapshot_data state;
   std::vector<std::uint64_t> core;   ///< ids of the smallest set that holds itself up

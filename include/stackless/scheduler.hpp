@@ -43,7 +43,7 @@ class yield_awaiter {
     scheduler_core& core = *active_scheduler;
     return core.pass_to(h.promise(), here, scheduler_core::successor(*core.current));
   }
-  static void await_resume() { resumed(*active_scheduler->current); }
+  static void await_resume() { resumed_from_yield(*active_scheduler->current); }
 };
 
 class [[nodiscard("an operation happens only when it is awaited")]] yield_operation {

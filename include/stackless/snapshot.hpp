@@ -50,7 +50,8 @@ struct holder_info {
   static constexpr std::uint32_t kept_arguments = ~std::uint32_t{0};
 
   std::uint64_t tasklet = 0;  ///< 0: outside every tasklet (the heap, a global, the host)
-  std::uint32_t frame = 0;    ///< index in its stack, or `kept_arguments`: in what `spawn` keeps for it
+  std::uint32_t frame =
+      0;  ///< index in its stack, or `kept_arguments`: in what `spawn` keeps for it
 
   friend bool operator==(const holder_info&, const holder_info&) = default;
 };
@@ -116,7 +117,8 @@ struct source_info {
 /// Every tasklet and object of one scheduler at one moment. Plain data: it stays as it is.
 struct snapshot_data {
   std::uint64_t step = 0;
-  bool tracked = STACKLESS_TRACKING != 0;  ///< else places, holders and last operations are not known
+  bool tracked =
+      STACKLESS_TRACKING != 0;         ///< else places, holders and last operations are not known
   std::vector<tasklet_info> tasklets;  ///< by id
   std::vector<object_info> objects;    ///< those somebody waits for, by first waiter; ids from 1
   std::vector<ended_info> ended;       ///< latest last
@@ -126,14 +128,14 @@ struct snapshot_data {
   [[nodiscard]] const object_info* find_object(std::uint64_t id) const noexcept;
 };
 
-/// The running scheduler's tasklets, and what they wait for. From tasklets, and from plain functions
-/// that they call.
+/// The running scheduler's tasklets, and what they wait for. From tasklets, and from plain
+/// functions that they call.
 ///
 /// **Errors**: `std::logic_error` outside a running scheduler.
 [[nodiscard]] snapshot_data snapshot();
 
-/// As a list for people, 64 KiB at most: a block for each tasklet with its stack, those that wait in
-/// the same way together.
+/// As a list for people, 64 KiB at most: a block for each tasklet with its stack, those that wait
+/// in the same way together.
 [[nodiscard]] std::string to_text(const snapshot_data& data);
 
 }  // namespace stackless::inline STACKLESS_ABI

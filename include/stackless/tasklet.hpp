@@ -130,7 +130,7 @@ class direct_switch_awaiter {
   ) {
     return suspend(h.promise(), here);
   }
-  void await_resume() const { resumed(*active_scheduler->current); }
+  void await_resume() const { resumed_from_yield(*active_scheduler->current); }
 
  private:
   std::coroutine_handle<> suspend(frame& f, site here);
@@ -223,7 +223,7 @@ class any_tasklet {
   /// While set, a channel operation of it that would block raises `block_trap_error` instead.
   /// Returns the previous setting.
   bool set_block_trap(bool on) const;  // NOLINT(modernize-use-nodiscard)
-  [[nodiscard]] bool block_trap() const { return block().block_trap; }
+  [[nodiscard]] bool block_trap() const;
 
   // To be awaited --------------------------------------------------------------------------------
 

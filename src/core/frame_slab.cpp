@@ -1,5 +1,7 @@
 #include <stackless/detail/frame_slab.hpp>
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <functional>
@@ -8,17 +10,19 @@
 
 namespace stackless::inline STACKLESS_ABI::detail::frame_slab {
 
-constinit thread_local free_lists free_blocks{};
+constinit thread_local free_lists<frame_unit> free_frames{};
+constinit thread_local free_lists<block_unit> free_blocks{};
 
 namespace {
 
 constexpr std::size_t chunk_size = std::size_t{64} * 1024;
-constexpr std::align_val_t block_alignment{alignment};
+constexpr std::align_val_t chunk_alignment{frame_unit};
 
 struct chunk {
   std::byte* memory;
   std::size_t size;
-  std::size_t block_size;  // one block of its own when larger than the classes
+  std::size_t block_size;
+  std::size_t unit;  // 0: one block of its own
 };
 
 constinit thread_local bool table_gone = false;
@@ -33,16 +37,8 @@ class chunk_table {
   // A handle of static storage may outlive the thread's table: what is still in use stays mapped.
   ~chunk_table() {
     table_gone = true;
-    for (std::size_t index = 0; index < classes; ++index) {
-      std::size_t blocks = 0;
-      for (const chunk& c : chunks_)
-        if (is_of_class(c, index)) blocks += c.size / c.block_size;
-      for (const free_block* b = free_blocks.head[index]; b != nullptr; b = b->next) --blocks;
-      if (blocks != 0) continue;
-      free_blocks.head[index] = nullptr;
-      for (const chunk& c : chunks_)
-        if (is_of_class(c, index)) ::operator delete(c.memory, block_alignment);
-    }
+    release_unused<frame_unit>();
+    release_unused<block_unit>();
   }
 
   void add(const chunk& c) { chunks_.insert(place_of(c.memory), c); }
@@ -62,8 +58,22 @@ class chunk_table {
   void reserve_one() { chunks_.reserve(chunks_.size() + 1); }
 
  private:
-  static bool is_of_class(const chunk& c, std::size_t index) noexcept {
-    return c.size == chunk_size && c.block_size == (index + 1) * alignment;
+  template <std::size_t Unit>
+  void release_unused() noexcept {
+    for (std::size_t index = 0; index < classes; ++index) {
+      const auto in_class = [index](const chunk& c) {
+        return c.unit == Unit && c.block_size == (index + 1) * Unit;
+      };
+      std::size_t in_use = 0;
+      for (const chunk& c : chunks_)
+        if (in_class(c)) in_use += c.size / c.block_size;
+      free_block*& head = lists_of<Unit>().head[index];
+      for (const free_block* b = head; b != nullptr; b = b->next) --in_use;
+      if (in_use != 0) continue;
+      head = nullptr;
+      for (const chunk& c : chunks_)
+        if (in_class(c)) ::munmap(c.memory, c.size);
+    }
   }
 
   std::vector<chunk>::iterator place_of(const std::byte* memory) noexcept {
@@ -82,41 +92,60 @@ chunk_table& chunks() {
 }
 
 constinit thread_local bool fail_next = false;
-constinit thread_local free_lists set_aside{};
+constinit thread_local free_lists<frame_unit> frames_set_aside{};
+constinit thread_local free_lists<block_unit> blocks_set_aside{};
 
-std::byte* new_chunk(std::size_t size, std::size_t block_size) {
-  if (table_gone) return static_cast<std::byte*>(::operator new(size, block_alignment));
-  chunk_table& table = chunks();
-  table.reserve_one();
-  auto* memory = static_cast<std::byte*>(::operator new(size, block_alignment));
-  table.add({memory, size, block_size});
+// From the kernel: malloc, asked for aligned memory of this size, loses a quarter of it to fragments.
+std::byte* map_memory(std::size_t size) {
+  void* memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return static_cast<std::byte*>(memory);
+}
+
+// A chunk of blocks of one class, linked so that they are handed out in address order: neighbours in
+// time are neighbours in memory.
+template <std::size_t Unit>
+void* first_of_new_chunk(std::size_t index) {
+  const std::size_t block_size = (index + 1) * Unit;
+  if (!table_gone) chunks().reserve_one();
+  std::byte* memory = map_memory(chunk_size);
+  if (!table_gone) chunks().add({memory, chunk_size, block_size, Unit});
+  free_block* head = nullptr;
+  for (std::size_t count = chunk_size / block_size; --count > 0;)
+    head = new (memory + count * block_size) free_block{head};
+  lists_of<Unit>().head[index] = head;
+  return memory;
+}
+
+void* block_of_its_own(std::size_t size) {
+  if (!table_gone) chunks().reserve_one();
+  auto* memory = static_cast<std::byte*>(::operator new(size, chunk_alignment));
+  if (!table_gone) chunks().add({memory, size, size, 0});
   return memory;
 }
 
 }  // namespace
 
+template <std::size_t Unit>
 void* allocate_slow(std::size_t size) {
   if (fail_next) {
     fail_next = false;
-    free_blocks = std::exchange(set_aside, {});
+    free_frames = std::exchange(frames_set_aside, {});
+    free_blocks = std::exchange(blocks_set_aside, {});
     throw std::bad_alloc();
   }
-  const std::size_t index = (size - 1) / alignment;
-  if (STACKLESS_SLAB_PASS_THROUGH || index >= classes) return new_chunk(size, size);
-
-  const std::size_t block_size = (index + 1) * alignment;
-  std::byte* memory = new_chunk(chunk_size, block_size);
-  // Linked so that blocks are handed out in address order: neighbours in time are neighbours in memory.
-  free_block* head = nullptr;
-  for (std::size_t count = chunk_size / block_size; --count > 0;)
-    head = new (memory + count * block_size) free_block{head};
-  free_blocks.head[index] = head;
-  return memory;
+  const std::size_t index = (size - 1) / Unit;
+  if (STACKLESS_SLAB_PASS_THROUGH || index >= classes) return block_of_its_own(size);
+  return first_of_new_chunk<Unit>(index);
 }
 
-void deallocate_slow(void* block, std::size_t) noexcept {
+template void* allocate_slow<frame_unit>(std::size_t);
+template void* allocate_slow<block_unit>(std::size_t);
+
+void deallocate_slow(void* block) noexcept {
   if (!table_gone) chunks().remove(static_cast<std::byte*>(block));
-  ::operator delete(block, block_alignment);
+  ::operator delete(block, chunk_alignment);
 }
 
 extent block_of(const void* address) noexcept {
@@ -130,7 +159,8 @@ extent block_of(const void* address) noexcept {
 
 void fail_next_allocation() noexcept {
   fail_next = true;
-  set_aside = std::exchange(free_blocks, {});
+  frames_set_aside = std::exchange(free_frames, {});
+  blocks_set_aside = std::exchange(free_blocks, {});
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail::frame_slab

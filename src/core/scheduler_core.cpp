@@ -18,6 +18,19 @@ namespace {
 
 constexpr std::size_t time_marks_kept = 256;
 
+/// It is in the ring because what it waited for has happened.
+bool has_taken_effect(const tasklet_block& t) noexcept {
+  return t.in_ring() && t.started && !t.yielding &&
+         (t.waiting == nullptr || !only_pauses(t.waiting->kind()));
+}
+
+}  // namespace
+
+const std::exception_ptr& exit_exception() noexcept {
+  static const std::exception_ptr error = std::make_exception_ptr(tasklet_exit{});
+  return error;
+}
+
 bool is_exit(const std::exception_ptr& error) noexcept {
   if (error == exit_exception()) return true;
   try {
@@ -27,19 +40,6 @@ bool is_exit(const std::exception_ptr& error) noexcept {
   } catch (...) {
     return false;
   }
-}
-
-/// Its wait is complete but it has not run since: what it waited for has happened.
-bool has_taken_effect(const tasklet_block& t) noexcept {
-  return t.waiting != nullptr && t.waiting->outcome() != wait_outcome::pending &&
-         !only_pauses(t.waiting->kind());
-}
-
-}  // namespace
-
-const std::exception_ptr& exit_exception() noexcept {
-  static const std::exception_ptr error = std::make_exception_ptr(tasklet_exit{});
-  return error;
 }
 
 void throw_outside_scheduler() {
@@ -70,16 +70,7 @@ std::size_t scheduler_core::run_count() const noexcept {
   return count;
 }
 
-void scheduler_core::adopt(tasklet_block& t) noexcept {
-  tasklets.push_back(t);
-  ++alive;
-  append(t);
-}
-
-void scheduler_core::check_spawn() const {
-  if (tearing_down()) [[unlikely]]
-    throw tasklet_exit{};
-}
+void scheduler_core::throw_exit() { throw tasklet_exit{}; }
 
 // Runners ------------------------------------------------------------------------------------------
 
@@ -116,7 +107,8 @@ bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexc
   t.attention = static_cast<std::uint8_t>((t.attention & ~raise_at_next) | raise_here);
   if (t.in_ring()) return true;
 
-  if (wait* w = t.waiting) {
+  // A wait that is complete though its tasklet is not in the ring (it was removed) is in no queue.
+  if (wait* w = t.waiting; w != nullptr && w->outcome() == wait_outcome::pending) {
     if (w->object != nullptr && !w->object->withdraw(*w)) {
       t.attention |= cancel_requested;
       return false;
@@ -147,7 +139,7 @@ void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
   if (has_taken_effect(*target) || in_flight) {
     target->pending = std::move(error);
     target->attention |= raise_at_next;
-    if (in_flight && !has_taken_effect(*target)) return;
+    if (!target->in_ring()) return;
   } else {
     (void)interrupt(*target, std::move(error));
   }
@@ -367,7 +359,7 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
 
 void scheduler_core::resume_current() {
   tasklet_block& t = *current;
-  hops = hops_per_turn;
+  calls = transfers_per_turn;
   if (t.started) [[likely]] {
     t.current_frame->handle().resume();
   } else {
@@ -440,15 +432,17 @@ void scheduler_core::remember(
 ) noexcept {
 #if STACKLESS_TRACKING
   ended_record& record = ended_[ended_count_++ % ended_kept];
-  if (record.owns_name) [[unlikely]]
-    std::free(const_cast<char*>(record.name));
-  record.id = t.id;
-  record.owns_name = t.owns_name;
+  if (record.owns_name || t.owns_name) [[unlikely]] {
+    if (record.owns_name) std::free(const_cast<char*>(record.name));
+    record.owns_name = t.owns_name;
+  }
   record.name = t.owns_name ? ::strdup(t.name) : t.name;
+  if (record.error || t.error) [[unlikely]]
+    record.error = t.error;
+  record.id = t.id;
   record.function = root != nullptr ? root->function : nullptr;
   record.spawned_at = t.spawn_site_known ? t.spawned_at : site{};
   record.step = step;
-  record.error = t.error;
   record.killed = t.killed;
 #endif
 }
@@ -475,11 +469,7 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
   }
   const bool main_waits = main != nullptr && !main->ended;
   if (main_waits && !main->blocked()) {  // it left by suspend, switch_to or remove
-    if (main->waiting != nullptr) {
-      wake(*main->waiting);
-    } else {
-      append(*main);
-    }
+    append(*main);
     return;
   }
 
@@ -513,9 +503,9 @@ site scheduler_core::place_of([[maybe_unused]] const tasklet_block& t) noexcept 
 bool scheduler_core::is_same_deadlock(const tasklet_block* t) const noexcept {
   if (t == nullptr || t->id != last_deadlock_.tasklet) return false;
   const site here = place_of(*t);
-  // One step: from the tasklet that got the error to the empty ring. More: somebody else has run.
+  // A step further, and somebody else has run since.
   return t->waiting->object == last_deadlock_.object && here.line() == last_deadlock_.at.line() &&
-         here.column() == last_deadlock_.at.column() && step == last_deadlock_.step + 1;
+         here.column() == last_deadlock_.at.column() && step == last_deadlock_.step;
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

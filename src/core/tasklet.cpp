@@ -25,8 +25,6 @@ std::exception_ptr checked(std::exception_ptr error) {
   return error;
 }
 
-bool is_exit(const std::exception_ptr& error) { return error == detail::exit_exception(); }
-
 detail::tasklet_block& current_block() {
   detail::tasklet_block* t = detail::running_scheduler().current;
   if (t == nullptr) detail::throw_outside_scheduler();
@@ -44,9 +42,7 @@ tasklet_name::tasklet_name(const std::string& text, detail::site here) {
 
 namespace detail {
 
-tasklet_block::~tasklet_block() {
-  if (owns_name) std::free(const_cast<char*>(name));
-}
+void tasklet_block::free_name() noexcept { std::free(const_cast<char*>(name)); }
 
 bool tasklet_block::withdraw(wait& joiner) noexcept {
   joiners.remove(joiner);
@@ -143,13 +139,7 @@ std::coroutine_handle<> direct_switch_awaiter::suspend(frame& f, site here) {
         core.interrupt(target_, std::exchange(error_, nullptr)) ? target_ : *core.current;
     return core.pass_to(f, here, next);
   }
-  if (!target_.in_ring()) {
-    if (target_.waiting != nullptr) {
-      core.wake(*target_.waiting);
-    } else {
-      core.append(target_);
-    }
-  }
+  if (!target_.in_ring()) core.append(target_);
   if (action_ == action::run) return core.pass_to(f, here, target_);
   return core.block_in_favour_of(wait_, f, here, target_);
 }
@@ -177,7 +167,7 @@ std::string any_tasklet::name() const {
 void any_tasklet::set_name(std::string_view name) {
   detail::tasklet_block& t = block();
   const char* copy = copy_text(name);
-  if (t.owns_name) std::free(const_cast<char*>(t.name));
+  if (t.owns_name) t.free_name();
   t.name = copy;
   t.owns_name = true;
 }
@@ -198,11 +188,7 @@ void any_tasklet::insert() const {
   if (t.in_ring()) return;
   if (t.blocked())
     detail::throw_misuse("insert: the tasklet is blocked, only what it waits for can wake it");
-  if (t.waiting != nullptr) {
-    t.home->wake(*t.waiting);
-  } else {
-    t.home->append(t);
-  }
+  t.home->append(t);
 }
 
 void any_tasklet::remove() const {
@@ -223,16 +209,24 @@ void any_tasklet::kill_pending() const {
 void any_tasklet::raise_pending(std::exception_ptr error) const {
   detail::tasklet_block& t = block();
   error = checked(std::move(error));
-  if (t.ended) detail::throw_misuse("raise_pending: the tasklet has ended");
+  if (t.ended) {
+    if (detail::is_exit(error)) return;
+    detail::throw_misuse("raise_pending: the tasklet has ended");
+  }
   if (is_current()) std::rethrow_exception(error);
   (void)t.home->interrupt(t, std::move(error));
 }
 
 bool any_tasklet::set_block_trap(bool on) const {
-  const bool before = block().block_trap;
-  block().block_trap = on;
+  std::uint8_t& attention = block().attention;
+  const bool before = block_trap();
+  attention = static_cast<std::uint8_t>(
+      on ? attention | detail::block_trap : attention & ~detail::block_trap
+  );
   return before;
 }
+
+bool any_tasklet::block_trap() const { return (block().attention & detail::block_trap) != 0; }
 
 detail::direct_switch_operation any_tasklet::kill() const {
   return {detail::direct_switch_awaiter::action::raise, block(), detail::exit_exception()};

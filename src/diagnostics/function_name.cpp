@@ -1,11 +1,11 @@
 #include "diagnostics/function_name.hpp"
 
-#include <cxxabi.h>
-
 #include <cctype>
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+
+#include <cxxabi.h>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t npos = std::string_view::npos;
 
-bool is_name_part(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool is_name_part(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
 
 bool starts_a_name(std::string_view text, std::size_t at) {
   return at == 0 || (!is_name_part(text[at - 1]) && text[at - 1] != ':');
@@ -54,8 +56,7 @@ void repair_actor(std::string& text) {
   if (text.ends_with(tail)) {
     const std::size_t symbol = text.rfind("::_Z");
     if (symbol != npos) {
-      std::string name =
-          demangled(text.substr(symbol + 2, text.size() - tail.size() - symbol - 2));
+      std::string name = demangled(text.substr(symbol + 2, text.size() - tail.size() - symbol - 2));
       if (!name.empty()) {
         text = std::move(name);
         return;
@@ -88,10 +89,13 @@ void shorten_names(std::string& text) {
   replace_all(text, "std::__1::", "std::");
   for (std::string_view gap : {" ", ""}) {
     const std::string end = std::string(gap) + ">";
-    replace_all(text, "std::basic_string<char, std::char_traits<char>, std::allocator<char>" + end,
-                "std::string");
-    replace_all(text, "std::basic_string_view<char, std::char_traits<char>" + end,
-                "std::string_view");
+    replace_all(
+        text, "std::basic_string<char, std::char_traits<char>, std::allocator<char>" + end,
+        "std::string"
+    );
+    replace_all(
+        text, "std::basic_string_view<char, std::char_traits<char>" + end, "std::string_view"
+    );
   }
   replace_all(text, "std::basic_string<char>", "std::string");
   replace_all(text, "std::basic_string_view<char>", "std::string_view");
@@ -107,7 +111,8 @@ void shorten_names(std::string& text) {
   }
 }
 
-/// Takes ` [with T = int; std::string = …]` off the end; what tells something comes back as `[T = int]`.
+/// Takes ` [with T = int; std::string = …]` off the end; what tells something comes back as `[T =
+/// int]`.
 std::string take_bindings(std::string& text) {
   if (!text.ends_with(']')) return {};
   const std::size_t open = opening_of(text, text.size() - 1, '[');
@@ -172,7 +177,8 @@ std::size_t last_lambda(std::string_view text) {
   std::size_t found = npos;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
-    if (depth == 0 && text.substr(at + 1).starts_with("lambda(") && (c == '<' || c == '{')) found = at;
+    if (depth == 0 && text.substr(at + 1).starts_with("lambda(") && (c == '<' || c == '{'))
+      found = at;
     if (c == '<' || c == '(' || c == '{') ++depth;
     if (c == '>' || c == ')' || c == '}') --depth;
   }
@@ -200,10 +206,11 @@ parts take_apart(std::string_view text) {
     head = text.substr(0, open);
     parameters = text.substr(open);
   }
-  if (head.ends_with(call)) head.remove_suffix(call.size());
-  if (head.ends_with(of_clang)) {
-    head.remove_suffix(of_clang.size());
-    return {outermost_function(head), parameters, true};
+  std::string_view closure = head;
+  if (closure.ends_with(call)) closure.remove_suffix(call.size());
+  if (closure.ends_with(of_clang)) {
+    closure.remove_suffix(of_clang.size());
+    return {outermost_function(closure), parameters, true};
   }
   const std::size_t lambda = last_lambda(text);
   if (lambda != npos) {
@@ -234,9 +241,13 @@ std::string spell(std::string_view spelled, bool with_parameters) {
 
 }  // namespace
 
-std::string clean_function(std::string_view spelled) { return spell(spelled, true); }
+std::string clean_function(std::string_view spelled) {
+  return spell(spelled, true);
+}
 
-std::string short_function(std::string_view spelled) { return spell(spelled, false); }
+std::string short_function(std::string_view spelled) {
+  return spell(spelled, false);
+}
 
 std::string clean_type(std::string_view spelled) {
   std::string text(spelled);

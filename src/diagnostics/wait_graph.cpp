@@ -83,9 +83,8 @@ void wait_graph::find_stand_ins() {
   }
 }
 
-void wait_graph::add_holders(
-    const snapshot_data& state, reach how, std::vector<edge>& edges
-) const {
+void wait_graph::add_holders(const snapshot_data& state, reach how, std::vector<edge>& edges)
+    const {
   for (std::size_t i = 0; i < objects_; ++i) {
     const object_info& object = state.objects[i];
     if (object.kind != object_kind::channel) continue;
@@ -215,8 +214,8 @@ std::vector<std::vector<wait_graph::index>> wait_graph::knots() const {
 
   std::vector<node> by_component(node_count());
   for (node n = 0; n < node_count(); ++n) by_component[n] = n;
-  std::stable_sort(by_component.begin(), by_component.end(), [&](node a, node b) {
-    return component[a] < component[b];
+  std::sort(by_component.begin(), by_component.end(), [&](node a, node b) {
+    return component[a] != component[b] ? component[a] < component[b] : a < b;
   });
 
   std::vector<std::uint8_t> leads_to_tasklets(node_count(), 0);
@@ -236,6 +235,23 @@ std::vector<std::vector<wait_graph::index>> wait_graph::knots() const {
     if (leads_to_tasklets[own] == 0 && !members.empty()) result.push_back(std::move(members));
   }
   return result;
+}
+
+std::vector<bool> wait_graph::reached_from(index t) const {
+  std::vector<bool> seen(node_count(), false);
+  std::vector<node> open{t};
+  seen[t] = true;
+  while (!open.empty()) {
+    const node n = open.back();
+    open.pop_back();
+    for (node next : successors(n)) {
+      if (seen[next]) continue;
+      seen[next] = true;
+      open.push_back(next);
+    }
+  }
+  seen.resize(tasklets_);
+  return seen;
 }
 
 std::vector<bool> wait_graph::leads_to(std::span<const index> targets) const {

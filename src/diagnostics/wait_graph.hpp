@@ -12,15 +12,15 @@ namespace stackless::inline STACKLESS_ABI::detail {
 /// Who could use a channel.
 enum class reach : std::uint8_t {
   by_handle,    ///< a tasklet with a handle in one of its frames
-  by_reference  ///< and whoever could refer to such a handle: every live descendant of that tasklet, and
-                ///< anybody to a handle outside
+  by_reference  ///< and whoever could refer to such a handle: every live descendant of that
+                ///< tasklet, and anybody to a handle outside
 };
 
 /// Which tasklet could end the wait of which. An edge goes from a tasklet to what it waits for, and
 /// from there to those who could make it happen; any one of them would do.
 ///
-/// Somebody who sits in a join can do nothing before the joined tasklet has ended: among the helpers
-/// that one stands in for him, so he is never part of a knot but for a cycle of joins.
+/// Somebody who sits in a join can do nothing before the joined tasklet has ended: among the
+/// helpers that one stands in for him, so he is never part of a knot but for a cycle of joins.
 class wait_graph {
  public:
   using index = std::uint32_t;  ///< of a tasklet in `snapshot_data::tasklets`
@@ -34,6 +34,9 @@ class wait_graph {
   /// Sets of tasklets of which each waits for members of its own set only, and which cannot be made
   /// smaller. One of a single tasklet: nobody else could help it, or it does not wait.
   [[nodiscard]] std::vector<std::vector<index>> knots() const;
+
+  /// For each tasklet, whether the wait of `t` leads to it.
+  [[nodiscard]] std::vector<bool> reached_from(index t) const;
 
   /// For each tasklet, whether its wait leads to one of `targets`.
   [[nodiscard]] std::vector<bool> leads_to(std::span<const index> targets) const;
@@ -69,9 +72,7 @@ class wait_graph {
   [[nodiscard]] node family_node(std::size_t tasklet) const {
     return static_cast<node>(tasklets_ + objects_ + tasklet);
   }
-  [[nodiscard]] node everybody() const {
-    return static_cast<node>(2 * tasklets_ + objects_);
-  }
+  [[nodiscard]] node everybody() const { return static_cast<node>(2 * tasklets_ + objects_); }
   [[nodiscard]] node strays() const { return everybody() + 1; }
   [[nodiscard]] std::size_t node_count() const { return strays() + std::size_t{1}; }
 

@@ -1,5 +1,4 @@
 #include <stackless/detail/io_port.hpp>
-
 #include <stackless/scheduler_options.hpp>
 
 #include "epoll_backend.hpp"
@@ -34,10 +33,14 @@ std::unique_ptr<io_backend> make_io_backend(const scheduler_options& options) {
   io_choice choice = options.io;
   if (choice == io_choice::automatic) choice = choice_of_environment();
   switch (choice) {
-    case io_choice::none: return nullptr;
-    case io_choice::uring: return std::make_unique<uring_backend>(options.ring_entries);
-    case io_choice::epoll: return std::make_unique<epoll_backend>();
-    case io_choice::automatic: break;
+  case io_choice::none:
+    return nullptr;
+  case io_choice::uring:
+    return std::make_unique<uring_backend>(options.ring_entries);
+  case io_choice::epoll:
+    return std::make_unique<epoll_backend>();
+  case io_choice::automatic:
+    break;
   }
   try {
     return std::make_unique<uring_backend>(options.ring_entries);

@@ -2,15 +2,15 @@
 
 #include "system_call.hpp"
 
-#include <poll.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <chrono>
 #include <system_error>
 #include <utility>
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -19,7 +19,13 @@ namespace {
 using std::chrono::nanoseconds;
 
 // io_operation::backend_state: where the operation is.
-enum place : std::uint16_t { is_fresh, waits_for_readiness, waits_connected, in_pool, is_cancelled };
+enum place : std::uint16_t {
+  is_fresh,
+  waits_for_readiness,
+  waits_connected,
+  in_pool,
+  is_cancelled
+};
 
 [[noreturn]] void throw_system(const char* what) {
   throw std::system_error(errno, std::system_category(), what);
@@ -27,12 +33,15 @@ enum place : std::uint16_t { is_fresh, waits_for_readiness, waits_connected, in_
 
 std::uint32_t events_for(const io_operation& operation) noexcept {
   switch (operation.code) {
-    case io_code::write:
-    case io_code::write_vectored:
-    case io_code::send:
-    case io_code::connect: return EPOLLOUT;
-    case io_code::poll: return operation.flags;  // the two name the same bits
-    default: return EPOLLIN;
+  case io_code::write:
+  case io_code::write_vectored:
+  case io_code::send:
+  case io_code::connect:
+    return EPOLLOUT;
+  case io_code::poll:
+    return operation.flags;  // the two name the same bits
+  default:
+    return EPOLLIN;
   }
 }
 
@@ -74,26 +83,28 @@ void epoll_backend::cancel(io_operation& operation) noexcept {
   if (operation.code == io_code::close) return;
   operation.cancel_requested = true;
   switch (operation.backend_state) {
-    case waits_for_readiness:
-    case waits_connected: {
-      interest& i = interests_[static_cast<std::size_t>(operation.descriptor)];
-      i.queues[queue_of(operation)].remove(operation);
-      --waiting_;
-      bool unused = true;
-      for (const operation_queue& queue : i.queues) unused &= queue.empty();
-      if (unused) forget(operation.descriptor);
-      break;
-    }
-    case in_pool:
-      if (!pool_->withdraw(operation)) return;
-      break;
-    default: return;  // the next poll sees it first
+  case waits_for_readiness:
+  case waits_connected: {
+    interest& i = interests_[static_cast<std::size_t>(operation.descriptor)];
+    i.queues[queue_of(operation)].remove(operation);
+    --waiting_;
+    bool unused = true;
+    for (const operation_queue& queue : i.queues) unused &= queue.empty();
+    if (unused) forget(operation.descriptor);
+    break;
+  }
+  case in_pool:
+    if (!pool_->withdraw(operation)) return;
+    break;
+  default:
+    return;  // the next poll sees it first
   }
   operation.backend_state = is_cancelled;
   cancelled_.push(operation);
 }
 
-// Polling ------------------------------------------------------------------------------------------
+// Polling
+// ------------------------------------------------------------------------------------------
 
 void epoll_backend::poll(std::optional<nanoseconds> timeout) {
   finished_in_poll_ = 0;
@@ -147,7 +158,8 @@ void epoll_backend::finish(io_operation& operation, int result) noexcept {
   finished(operation, result);
 }
 
-// Beginning operations -----------------------------------------------------------------------------
+// Beginning operations
+// -----------------------------------------------------------------------------
 
 void epoll_backend::begin(io_operation& operation) noexcept {
   if (operation.cancel_requested) {
@@ -155,28 +167,32 @@ void epoll_backend::begin(io_operation& operation) noexcept {
     return;
   }
   switch (operation.code) {
-    case io_code::open:
-    case io_code::sync: offload(operation); return;
-    case io_code::close:
-      // A descriptor that was duplicated stays registered otherwise.
-      if (static_cast<std::size_t>(operation.descriptor) < interests_.size())
-        forget(operation.descriptor);
-      [[fallthrough]];
-    case io_code::read:
-    case io_code::write:
-    case io_code::read_vectored:
-    case io_code::write_vectored: {
-      const int on_disk = is_on_disk(operation.descriptor);
-      if (on_disk < 0) {
-        finish(operation, on_disk);
-      } else if (on_disk != 0) {
-        offload(operation);
-      } else {
-        begin_on_descriptor(operation);
-      }
-      return;
+  case io_code::open:
+  case io_code::sync:
+    offload(operation);
+    return;
+  case io_code::close:
+    // A descriptor that was duplicated stays registered otherwise.
+    if (static_cast<std::size_t>(operation.descriptor) < interests_.size())
+      forget(operation.descriptor);
+    [[fallthrough]];
+  case io_code::read:
+  case io_code::write:
+  case io_code::read_vectored:
+  case io_code::write_vectored: {
+    const int on_disk = is_on_disk(operation.descriptor);
+    if (on_disk < 0) {
+      finish(operation, on_disk);
+    } else if (on_disk != 0) {
+      offload(operation);
+    } else {
+      begin_on_descriptor(operation);
     }
-    default: begin_on_descriptor(operation); return;
+    return;
+  }
+  default:
+    begin_on_descriptor(operation);
+    return;
   }
 }
 
@@ -194,10 +210,10 @@ void epoll_backend::offload(io_operation& operation) noexcept {
 
 void epoll_backend::begin_on_descriptor(io_operation& operation) noexcept {
   const auto index = static_cast<std::size_t>(operation.descriptor);
-  const bool others_wait =
-      operation.descriptor >= 0 && index < interests_.size() &&
-      !interests_[index].queues[queue_of(operation)].empty();
-  if (!others_wait || operation.code == io_code::poll) {
+  const bool takes_turns = operation.code != io_code::poll && operation.code != io_code::connect;
+  const bool others_wait = takes_turns && operation.descriptor >= 0 && index < interests_.size() &&
+                           !interests_[index].queues[queue_of(operation)].empty();
+  if (!others_wait) {
     const int result = attempt(operation, false);
     if (result != would_block) {
       finish(operation, result);
@@ -222,7 +238,8 @@ void epoll_backend::await_readiness(io_operation& operation) noexcept {
   arm(operation.descriptor);
 }
 
-// Readiness ----------------------------------------------------------------------------------------
+// Readiness
+// ----------------------------------------------------------------------------------------
 
 epoll_backend::queue_index epoll_backend::queue_of(const io_operation& operation) noexcept {
   if (operation.code == io_code::poll) return watchers;
@@ -234,7 +251,9 @@ void epoll_backend::serve(int descriptor, std::uint32_t events) noexcept {
   i.armed = 0;
   // An error or a hang-up ends both directions: the attempt finds out how.
   const bool both = (events & (EPOLLERR | EPOLLHUP)) != 0;
-  const std::array<bool, 2> ready{both || (events & EPOLLIN) != 0, both || (events & EPOLLOUT) != 0};
+  const std::array<bool, 2> ready{
+      both || (events & EPOLLIN) != 0, both || (events & EPOLLOUT) != 0
+  };
   for (const queue_index index : {readers, writers}) {
     operation_queue& queue = i.queues[index];
     while (ready[index] && !queue.empty()) {

@@ -11,8 +11,8 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// Readiness and plain system calls for sockets, pipes and the like; threads for regular files. Runs
-/// on every Linux.
+/// Readiness and plain system calls for sockets, pipes and the like; threads for regular files.
+/// Runs on every Linux.
 class epoll_backend final : public io_backend {
  public:
   /// \throws std::system_error
@@ -53,8 +53,8 @@ class epoll_backend final : public io_backend {
 
   int epoll_ = -1;
   int wake_descriptor_ = -1;
-  operation_queue fresh_;      // started since the last poll
-  operation_queue cancelled_;  // to be completed by the next poll
+  operation_queue fresh_;            // started since the last poll
+  operation_queue cancelled_;        // to be completed by the next poll
   std::vector<interest> interests_;  // by descriptor
   std::size_t waiting_ = 0;          // operations in `interests_`
   std::size_t finished_in_poll_ = 0;

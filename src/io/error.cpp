@@ -9,11 +9,12 @@ class io_category final : public std::error_category {
   [[nodiscard]] const char* name() const noexcept override { return "stackless.io"; }
   [[nodiscard]] std::string message(int code) const override {
     switch (static_cast<errc>(code)) {
-      case errc::end_of_file: return "end of file";
-      case errc::broken_stream:
-        return "broken stream: an earlier transfer was interrupted in the middle";
-      case errc::unknown_host:
-        return "unknown host: only numeric addresses and localhost are resolved";
+    case errc::end_of_file:
+      return "end of file";
+    case errc::broken_stream:
+      return "broken stream: an earlier transfer was interrupted in the middle";
+    case errc::unknown_host:
+      return "unknown host: only numeric addresses and localhost are resolved";
     }
     return "unknown error";
   }
@@ -35,7 +36,9 @@ const std::error_category& category() noexcept {
   return instance;
 }
 
-std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), category()}; }
+std::error_code make_error_code(errc code) noexcept {
+  return {static_cast<int>(code), category()};
+}
 
 io_error::io_error(
     std::error_code code,

@@ -1,5 +1,5 @@
+#include <stackless/error.hpp>
 #include <stackless/io/operation.hpp>
-
 #include <stackless/snapshot.hpp>
 
 #include "failure.hpp"
@@ -14,38 +14,54 @@ namespace detail {
 
 const char* name_of(io_code code) noexcept {
   switch (code) {
-    case io_code::nop: return "nop";
-    case io_code::open: return "open";
-    case io_code::close: return "close";
-    case io_code::read:
-    case io_code::read_vectored: return "read";
-    case io_code::write:
-    case io_code::write_vectored: return "write";
-    case io_code::sync: return "sync";
-    case io_code::accept: return "accept";
-    case io_code::connect: return "connect";
-    case io_code::receive: return "receive";
-    case io_code::send: return "send";
-    case io_code::shutdown: return "shutdown";
-    case io_code::poll: return "poll";
+  case io_code::nop:
+    return "nop";
+  case io_code::open:
+    return "open";
+  case io_code::close:
+    return "close";
+  case io_code::read:
+  case io_code::read_vectored:
+    return "read";
+  case io_code::write:
+  case io_code::write_vectored:
+    return "write";
+  case io_code::sync:
+    return "sync";
+  case io_code::accept:
+    return "accept";
+  case io_code::connect:
+    return "connect";
+  case io_code::receive:
+    return "receive";
+  case io_code::send:
+    return "send";
+  case io_code::shutdown:
+    return "shutdown";
+  case io_code::poll:
+    return "poll";
   }
   return "unknown operation";
 }
 
-// io_operation -------------------------------------------------------------------------------------
+// io_operation
+// -------------------------------------------------------------------------------------
 
 void io_operation::complete(int outcome) noexcept {
   result = outcome;
   if (wait* w = std::exchange(waiter, nullptr)) {
     scheduler_core& home = *w->owner->home;
-    if (w->owner->wakes_nobody) --home.silent_sources;
+    if (std::exchange(silent, false)) --home.silent_sources;
     home.wake(*w);
   }
   if (resource != nullptr) resource->operation_finished();
 }
 
 bool io_operation::withdraw(wait& w) noexcept {
-  w.owner->home->io_if_made()->cancel(*this);
+  scheduler_core& home = *w.owner->home;
+  // Its end is near, and its tasklet's as well: that is to be waited for.
+  if (std::exchange(silent, false)) --home.silent_sources;
+  home.io_if_made()->cancel(*this);
   return false;
 }
 
@@ -62,7 +78,8 @@ void io_operation::describe(object_info& info, std::vector<const void*>&) const 
   if (cancel_requested) info.name += " (cancel requested)";
 }
 
-// Failures -----------------------------------------------------------------------------------------
+// Failures
+// -----------------------------------------------------------------------------------------
 
 std::error_code code_of(int result) noexcept {
   if (result == broken_stream_result) return io::errc::broken_stream;
@@ -82,7 +99,8 @@ void throw_errno(const char* operation, int descriptor, const std::string& path)
   throw io::io_error({errno, std::system_category()}, operation, descriptor, path);
 }
 
-// io_call ------------------------------------------------------------------------------------------
+// io_call
+// ------------------------------------------------------------------------------------------
 
 io_call::io_call(io_code code, io_resource* resource, std::error_code* error) noexcept
     : operation_(code), wait_(wait_kind::io, &operation_), resource_(resource), error_(error) {
@@ -91,6 +109,8 @@ io_call::io_call(io_code code, io_resource* resource, std::error_code* error) no
 
 bool io_call::ready() {
   check_attention(*running_scheduler().current);
+  if (operation_.waiter != nullptr)
+    throw_misuse("an I/O operation was awaited that another tasklet is awaiting");
   return refused();
 }
 
@@ -105,6 +125,10 @@ bool io_call::refused() noexcept {
     }
     operation_.descriptor = resource_->descriptor;
   }
+  if (operation_.offset != io_operation::current_position && !resource_->is_seekable()) {
+    operation_.result = -ESPIPE;
+    return true;
+  }
   if (resource_.get() != nullptr && (resource_->broken & directions_) != 0) {
     operation_.result = broken_stream_result;
     return true;
@@ -113,8 +137,6 @@ bool io_call::refused() noexcept {
 }
 
 void io_call::start() {
-  if (operation_.waiter != nullptr)
-    throw_misuse("an I/O operation was awaited that another tasklet is awaiting");
   scheduler_core& core = *active_scheduler;
   io_backend& backend = core.io();
   operation_.cancel_requested = false;
@@ -128,7 +150,8 @@ void io_call::start() {
     throw;
   }
   if (resource_.get() != nullptr) ++resource_->in_flight;
-  if (core.current->wakes_nobody) ++core.silent_sources;
+  operation_.silent = core.current->wakes_nobody;
+  if (operation_.silent) ++core.silent_sources;
   started_ = true;
 }
 

@@ -4,8 +4,8 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// First in, first out, linked through `backend_next`. Copying it moves no operation, so that it may
-/// live in a vector.
+/// First in, first out, linked through `backend_next`. Copying it moves no operation, so that it
+/// may live in a vector.
 class operation_queue {
  public:
   [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }

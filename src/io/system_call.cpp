@@ -1,15 +1,14 @@
 #include "system_call.hpp"
 
+#include <algorithm>
+#include <cerrno>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <type_traits>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -31,26 +30,26 @@ int transfer(const io_operation& o) noexcept {
   const auto* vectors = static_cast<const iovec*>(o.data);
   const auto count = static_cast<int>(o.length);
   switch (o.code) {
-    case io_code::read:
-      return result_of([&] {
-        return positioned ? ::pread(o.descriptor, o.data, o.length, offset)
-                          : ::read(o.descriptor, o.data, o.length);
-      });
-    case io_code::write:
-      return result_of([&] {
-        return positioned ? ::pwrite(o.descriptor, o.data, o.length, offset)
-                          : ::write(o.descriptor, o.data, o.length);
-      });
-    case io_code::read_vectored:
-      return result_of([&] {
-        return positioned ? ::preadv(o.descriptor, vectors, count, offset)
-                          : ::readv(o.descriptor, vectors, count);
-      });
-    default:
-      return result_of([&] {
-        return positioned ? ::pwritev(o.descriptor, vectors, count, offset)
-                          : ::writev(o.descriptor, vectors, count);
-      });
+  case io_code::read:
+    return result_of([&] {
+      return positioned ? ::pread(o.descriptor, o.data, o.length, offset)
+                        : ::read(o.descriptor, o.data, o.length);
+    });
+  case io_code::write:
+    return result_of([&] {
+      return positioned ? ::pwrite(o.descriptor, o.data, o.length, offset)
+                        : ::write(o.descriptor, o.data, o.length);
+    });
+  case io_code::read_vectored:
+    return result_of([&] {
+      return positioned ? ::preadv(o.descriptor, vectors, count, offset)
+                        : ::readv(o.descriptor, vectors, count);
+    });
+  default:
+    return result_of([&] {
+      return positioned ? ::pwritev(o.descriptor, vectors, count, offset)
+                        : ::writev(o.descriptor, vectors, count);
+    });
   }
 }
 
@@ -65,22 +64,19 @@ int ready_events(int descriptor, short wanted) noexcept {
 
 // On a blocking pipe, readiness promises room for PIPE_BUF bytes and no more.
 int write_what_fits(const io_operation& o) noexcept {
-  io_operation part(io_code::write);
-  part.descriptor = o.descriptor;
-  if (o.code == io_code::write) {
-    part.data = o.data;
-    part.length = o.length;
-  } else {
+  const void* data = o.data;
+  std::size_t length = o.length;
+  if (o.code == io_code::write_vectored) {
     const auto* vectors = static_cast<const iovec*>(o.data);
     const auto* end = vectors + o.length;
     const auto* first =
         std::find_if(vectors, end, [](const iovec& v) noexcept { return v.iov_len != 0; });
     if (first == end) return 0;
-    part.data = first->iov_base;
-    part.length = static_cast<std::uint32_t>(std::min<std::size_t>(first->iov_len, PIPE_BUF));
+    data = first->iov_base;
+    length = first->iov_len;
   }
-  part.length = std::min<std::uint32_t>(part.length, PIPE_BUF);
-  return transfer(part);
+  length = std::min<std::size_t>(length, PIPE_BUF);
+  return result_of([&] { return ::write(o.descriptor, data, length); });
 }
 
 int attempt_transfer(const io_operation& o) noexcept {
@@ -117,58 +113,59 @@ int finish_connect(const io_operation& o) noexcept {
 
 int perform_blocking(const io_operation& o) noexcept {
   switch (o.code) {
-    case io_code::open:
-      return result_of([&] {
-        return ::open(
-            o.path, static_cast<int>(o.flags) | O_CLOEXEC, static_cast<mode_t>(o.mode)
-        );
-      });
-    case io_code::close:  // after EINTR the descriptor is gone as well
-      return ::close(o.descriptor) == 0 ? 0 : -errno;
-    case io_code::sync:
-      return result_of([&] {
-        return o.flags != 0 ? ::fdatasync(o.descriptor) : ::fsync(o.descriptor);
-      });
-    default: return transfer(o);
+  case io_code::open:
+    return result_of([&] {
+      return ::open(o.path, static_cast<int>(o.flags) | O_CLOEXEC, static_cast<mode_t>(o.mode));
+    });
+  case io_code::close:  // after EINTR the descriptor is gone as well
+    return ::close(o.descriptor) == 0 ? 0 : -errno;
+  case io_code::sync:
+    return result_of([&] {
+      return o.flags != 0 ? ::fdatasync(o.descriptor) : ::fsync(o.descriptor);
+    });
+  default:
+    return transfer(o);
   }
 }
 
 int attempt(const io_operation& o, bool connecting) noexcept {
   int result = 0;
   switch (o.code) {
-    case io_code::nop: break;
-    case io_code::shutdown:
-      return ::shutdown(o.descriptor, static_cast<int>(o.flags)) == 0 ? 0 : -errno;
-    case io_code::receive:
-      result = result_of([&] {
-        return ::recv(
-            o.descriptor, o.data, o.length, static_cast<int>(o.flags | MSG_DONTWAIT)
-        );
-      });
-      break;
-    case io_code::send:
-      result = result_of([&] {
-        return ::send(
-            o.descriptor, o.data, o.length, static_cast<int>(o.flags | MSG_DONTWAIT | MSG_NOSIGNAL)
-        );
-      });
-      break;
-    case io_code::accept:
-      do {
-        result = result_of([&] {
-          return ::accept4(o.descriptor, nullptr, nullptr, SOCK_CLOEXEC);
-        });
-      } while (result == -ECONNABORTED);  // that peer gave up: the next one
-      break;
-    case io_code::connect: return connecting ? finish_connect(o) : begin_connect(o);
-    case io_code::poll: return ready_events(o.descriptor, static_cast<short>(o.flags));
-    case io_code::open:
-    case io_code::close:
-    case io_code::sync: return perform_blocking(o);
-    case io_code::read:
-    case io_code::write:
-    case io_code::read_vectored:
-    case io_code::write_vectored: result = attempt_transfer(o); break;
+  case io_code::nop:
+    break;
+  case io_code::shutdown:
+    return ::shutdown(o.descriptor, static_cast<int>(o.flags)) == 0 ? 0 : -errno;
+  case io_code::receive:
+    result = result_of([&] {
+      return ::recv(o.descriptor, o.data, o.length, static_cast<int>(o.flags | MSG_DONTWAIT));
+    });
+    break;
+  case io_code::send:
+    result = result_of([&] {
+      return ::send(
+          o.descriptor, o.data, o.length, static_cast<int>(o.flags | MSG_DONTWAIT | MSG_NOSIGNAL)
+      );
+    });
+    break;
+  case io_code::accept:
+    do {
+      result = result_of([&] { return ::accept4(o.descriptor, nullptr, nullptr, SOCK_CLOEXEC); });
+    } while (result == -ECONNABORTED);  // that peer gave up: the next one
+    break;
+  case io_code::connect:
+    return connecting ? finish_connect(o) : begin_connect(o);
+  case io_code::poll:
+    return ready_events(o.descriptor, static_cast<short>(o.flags));
+  case io_code::open:
+  case io_code::close:
+  case io_code::sync:
+    return perform_blocking(o);
+  case io_code::read:
+  case io_code::write:
+  case io_code::read_vectored:
+  case io_code::write_vectored:
+    result = attempt_transfer(o);
+    break;
   }
   const bool caller_would_not_wait =
       (o.code == io_code::receive || o.code == io_code::send) && (o.flags & MSG_DONTWAIT) != 0;

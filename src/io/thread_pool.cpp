@@ -1,10 +1,10 @@
 #include "thread_pool.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <system_error>
 #include <utility>
+
+#include <pthread.h>
+#include <signal.h>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 

@@ -1,17 +1,17 @@
 #include "uring_backend.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <memory>
 #include <system_error>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -30,10 +30,10 @@ constexpr std::uint16_t cancel_in_backlog = 4;
 constexpr std::uint16_t awaits_readiness = 8;  // a poll that goes before the operation itself
 
 constexpr std::array needed_opcodes{
-    IORING_OP_NOP,     IORING_OP_OPENAT,   IORING_OP_CLOSE, IORING_OP_READ,         IORING_OP_WRITE,
-    IORING_OP_READV,   IORING_OP_WRITEV,   IORING_OP_FSYNC, IORING_OP_ACCEPT,       IORING_OP_CONNECT,
-    IORING_OP_RECV,    IORING_OP_SEND,     IORING_OP_SHUTDOWN, IORING_OP_POLL_ADD,
-    IORING_OP_ASYNC_CANCEL,
+    IORING_OP_NOP,      IORING_OP_OPENAT,   IORING_OP_CLOSE,        IORING_OP_READ,
+    IORING_OP_WRITE,    IORING_OP_READV,    IORING_OP_WRITEV,       IORING_OP_FSYNC,
+    IORING_OP_ACCEPT,   IORING_OP_CONNECT,  IORING_OP_RECV,         IORING_OP_SEND,
+    IORING_OP_SHUTDOWN, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
 };
 
 [[noreturn]] void throw_unavailable(int error, const char* what) {
@@ -64,66 +64,70 @@ std::uint64_t user_data_of(const io_operation& operation) noexcept {
 
 short readiness_for(io_code code) noexcept {
   switch (code) {
-    case io_code::read:
-    case io_code::read_vectored:
-    case io_code::receive:
-    case io_code::accept: return POLLIN;
-    case io_code::write:
-    case io_code::write_vectored:
-    case io_code::send: return POLLOUT;
-    default: return 0;
+  case io_code::read:
+  case io_code::read_vectored:
+  case io_code::receive:
+  case io_code::accept:
+    return POLLIN;
+  case io_code::write:
+  case io_code::write_vectored:
+  case io_code::send:
+    return POLLOUT;
+  default:
+    return 0;
   }
 }
 
 void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
   switch (o.code) {
-    case io_code::nop: io_uring_prep_nop(entry); break;
-    case io_code::open:
-      io_uring_prep_openat(
-          entry, AT_FDCWD, o.path, static_cast<int>(o.flags) | O_CLOEXEC,
-          static_cast<mode_t>(o.mode)
-      );
-      break;
-    case io_code::close: io_uring_prep_close(entry, o.descriptor); break;
-    case io_code::read:
-      io_uring_prep_read(entry, o.descriptor, o.data, o.length, o.offset);
-      break;
-    case io_code::write:
-      io_uring_prep_write(entry, o.descriptor, o.data, o.length, o.offset);
-      break;
-    case io_code::read_vectored:
-      io_uring_prep_readv(
-          entry, o.descriptor, static_cast<const iovec*>(o.data), o.length, o.offset
-      );
-      break;
-    case io_code::write_vectored:
-      io_uring_prep_writev(
-          entry, o.descriptor, static_cast<const iovec*>(o.data), o.length, o.offset
-      );
-      break;
-    case io_code::sync:
-      io_uring_prep_fsync(entry, o.descriptor, o.flags != 0 ? IORING_FSYNC_DATASYNC : 0);
-      break;
-    case io_code::accept:
-      io_uring_prep_accept(entry, o.descriptor, nullptr, nullptr, SOCK_CLOEXEC);
-      break;
-    case io_code::connect:
-      io_uring_prep_connect(
-          entry, o.descriptor, static_cast<const sockaddr*>(o.data), o.length
-      );
-      break;
-    case io_code::receive:
-      io_uring_prep_recv(entry, o.descriptor, o.data, o.length, static_cast<int>(o.flags));
-      break;
-    case io_code::send:
-      io_uring_prep_send(
-          entry, o.descriptor, o.data, o.length, static_cast<int>(o.flags | MSG_NOSIGNAL)
-      );
-      break;
-    case io_code::shutdown:
-      io_uring_prep_shutdown(entry, o.descriptor, static_cast<int>(o.flags));
-      break;
-    case io_code::poll: io_uring_prep_poll_add(entry, o.descriptor, o.flags); break;
+  case io_code::nop:
+    io_uring_prep_nop(entry);
+    break;
+  case io_code::open:
+    io_uring_prep_openat(
+        entry, AT_FDCWD, o.path, static_cast<int>(o.flags) | O_CLOEXEC, static_cast<mode_t>(o.mode)
+    );
+    break;
+  case io_code::close:
+    io_uring_prep_close(entry, o.descriptor);
+    break;
+  case io_code::read:
+    io_uring_prep_read(entry, o.descriptor, o.data, o.length, o.offset);
+    break;
+  case io_code::write:
+    io_uring_prep_write(entry, o.descriptor, o.data, o.length, o.offset);
+    break;
+  case io_code::read_vectored:
+    io_uring_prep_readv(entry, o.descriptor, static_cast<const iovec*>(o.data), o.length, o.offset);
+    break;
+  case io_code::write_vectored:
+    io_uring_prep_writev(
+        entry, o.descriptor, static_cast<const iovec*>(o.data), o.length, o.offset
+    );
+    break;
+  case io_code::sync:
+    io_uring_prep_fsync(entry, o.descriptor, o.flags != 0 ? IORING_FSYNC_DATASYNC : 0);
+    break;
+  case io_code::accept:
+    io_uring_prep_accept(entry, o.descriptor, nullptr, nullptr, SOCK_CLOEXEC);
+    break;
+  case io_code::connect:
+    io_uring_prep_connect(entry, o.descriptor, static_cast<const sockaddr*>(o.data), o.length);
+    break;
+  case io_code::receive:
+    io_uring_prep_recv(entry, o.descriptor, o.data, o.length, static_cast<int>(o.flags));
+    break;
+  case io_code::send:
+    io_uring_prep_send(
+        entry, o.descriptor, o.data, o.length, static_cast<int>(o.flags | MSG_NOSIGNAL)
+    );
+    break;
+  case io_code::shutdown:
+    io_uring_prep_shutdown(entry, o.descriptor, static_cast<int>(o.flags));
+    break;
+  case io_code::poll:
+    io_uring_prep_poll_add(entry, o.descriptor, o.flags);
+    break;
   }
 }
 
@@ -146,7 +150,8 @@ uring_backend::uring_backend(unsigned entries) {
 }
 
 uring_backend::~uring_backend() {
-  // The kernel is not to write into `wake_count_` once it is gone. Ending the ring alone is asynchronous.
+  // The kernel is not to write into `wake_count_` once it is gone. Ending the ring alone is
+  // asynchronous.
   for (int attempt = 0; wake_armed_ && attempt < 100; ++attempt) {
     if (io_uring_sqe* entry = next_entry()) {
       io_uring_prep_cancel64(entry, wake_read, 0);
@@ -173,7 +178,8 @@ void uring_backend::require_features() {
       throw_unavailable(ENOSYS, "io_uring lacks operations");
 }
 
-// Submission ---------------------------------------------------------------------------------------
+// Submission
+// ---------------------------------------------------------------------------------------
 
 io_uring_sqe* uring_backend::next_entry() noexcept {
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);
@@ -254,7 +260,8 @@ void uring_backend::arm_wake() noexcept {
   wake_armed_ = true;
 }
 
-// Completion ---------------------------------------------------------------------------------------
+// Completion
+// ---------------------------------------------------------------------------------------
 
 bool uring_backend::kernel_has_work() const noexcept {
   const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
@@ -298,16 +305,19 @@ void uring_backend::wait(std::optional<nanoseconds> timeout) {
     result = io_uring_submit_and_wait(&ring_, 1);
   }
   switch (result < 0 ? -result : 0) {
-    case 0:
-    case ETIME:
-    case EINTR:   // the caller looks at its clocks and comes back
-    case EAGAIN:  // short of memory, or of room for completions: reaping helps
-    case EBUSY: return;
-    case EEXIST:
-      throw std::system_error(
-          EEXIST, std::system_category(), "io_uring: a scheduler must stay on the thread it first ran on"
-      );
-    default: throw std::system_error(-result, std::system_category(), "io_uring_enter");
+  case 0:
+  case ETIME:
+  case EINTR:   // the caller looks at its clocks and comes back
+  case EAGAIN:  // short of memory, or of room for completions: reaping helps
+  case EBUSY:
+    return;
+  case EEXIST:
+    throw std::system_error(
+        EEXIST, std::system_category(),
+        "io_uring: a scheduler must stay on the thread it first ran on"
+    );
+  default:
+    throw std::system_error(-result, std::system_category(), "io_uring_enter");
   }
 }
 
@@ -339,8 +349,8 @@ void uring_backend::on_completion(std::uint64_t user_data, int result) noexcept 
   }
   // A non-blocking descriptor makes some kernels give up where they could wait.
   const short readiness = readiness_for(operation.code);
-  const bool would_block = result == -EAGAIN && !was_poll && readiness != 0 &&
-                           (operation.flags & MSG_DONTWAIT) == 0;
+  const bool would_block =
+      result == -EAGAIN && !was_poll && readiness != 0 && (operation.flags & MSG_DONTWAIT) == 0;
   if (would_block) state |= awaits_readiness;
   const bool interrupted =
       result == -EINTR && operation.code != io_code::close && operation.code != io_code::connect;

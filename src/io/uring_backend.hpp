@@ -36,12 +36,12 @@ class uring_backend final : public io_backend {
   void finish(io_operation& operation, int result) noexcept;
 
   io_uring ring_{};
-  operation_queue backlog_;          // operations that found no entry in the submission queue
-  operation_queue cancel_backlog_;   // operations in the kernel whose cancel found none
+  operation_queue backlog_;         // operations that found no entry in the submission queue
+  operation_queue cancel_backlog_;  // operations in the kernel whose cancel found none
   std::size_t finished_in_poll_ = 0;
   int wake_descriptor_ = -1;
   bool wake_armed_ = false;
-  std::uint64_t wake_count_ = 0;     // the kernel reads the eventfd into it
+  std::uint64_t wake_count_ = 0;  // the kernel reads the eventfd into it
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -25,7 +25,8 @@ channel_core::channel_core(
     std::size_t room, std::string text, site here, const std::type_info& element
 )
     : capacity(room),
-      preference(room == 0 ? channel_preference::receiver : channel_preference::neither),
+      send_switches(room == 0),
+      preference_(room == 0 ? channel_preference::receiver : channel_preference::neither),
       name_(std::move(text)),
       made_at_(here),
       element_(element) {
@@ -35,7 +36,7 @@ channel_core::channel_core(
 }
 
 void channel_core::close() noexcept {
-  closed = true;
+  closed_ = shut = true;
   while (receivers_wait()) {
     wait& receiver = dequeue_receiver();
     receiver.owner->home->wake(receiver, wait_outcome::closed);
@@ -70,13 +71,13 @@ void channel_core::describe(
   info.buffered = buffered;
   info.waiting_receivers = receivers_wait() ? static_cast<std::size_t>(-balance) : 0;
   info.waiting_senders = senders_wait() ? static_cast<std::size_t>(balance) : 0;
-  info.is_closed = closed || closing;
+  info.is_closed = shut;
 #if STACKLESS_TRACKING
   for (const list_hook* hook = handles_.next; hook != &handles_; hook = hook->next)
     handles.push_back(hook);
-  if (last_.what == channel_action::none) return;
+  if (last_.what.action == channel_action::none) return;
   last_operation last;
-  switch (last_.what) {
+  switch (last_.what.action) {
     case channel_action::send:
       last.operation = operation_kind::send;
       break;
@@ -86,7 +87,7 @@ void channel_core::describe(
     default:
       break;
   }
-  switch (last_.how) {
+  switch (last_.what.outcome) {
     case action_outcome::delivered:
       last.outcome = operation_outcome::delivered;
       break;
@@ -102,7 +103,7 @@ void channel_core::describe(
     default:
       break;
   }
-  last.attempted_only = last_.attempted;
+  last.attempted_only = last_.what.attempted;
   last.tasklet = last_.tasklet;
   last.step = last_.step;
   last.at = {last_.at.file_name(), last_.at.line(), last_.at.column(), {}};

@@ -44,13 +44,21 @@ class channel_core : public wait_object {
   std::ptrdiff_t balance = 0;
   std::size_t capacity;
   std::size_t buffered = 0;
-  channel_preference preference;
-  bool schedule_all = false;
-  bool closed = false;   ///< by `close`
-  bool closing = false;  ///< by `begin_closing`
+  bool send_switches;             ///< an exchange by a send makes another tasklet run
+  bool receive_switches = false;  ///< an exchange by a receive does
+  bool shut = false;              ///< `closed`, or `closing`: its ancestor's form
 
   channel_core(std::size_t room, std::string text, site here, const std::type_info& element);
   virtual ~channel_core() = default;
+
+  [[nodiscard]] channel_preference preference() const noexcept { return preference_; }
+  [[nodiscard]] bool schedule_all() const noexcept { return schedule_all_; }
+  void set_switching(channel_preference side, bool all) noexcept {
+    preference_ = side;
+    schedule_all_ = all;
+    send_switches = all || side == channel_preference::receiver;
+    receive_switches = all || side == channel_preference::sender;
+  }
 
   [[nodiscard]] bool receivers_wait() const noexcept { return balance < 0; }
   [[nodiscard]] bool senders_wait() const noexcept { return balance > 0; }
@@ -72,12 +80,16 @@ class channel_core : public wait_object {
     return queue.pop_front();
   }
 
-  /// Called before an operation of `t` joins the queue. \throws block_trap_error
+  /// Called before an operation of `t` would join the queue.
+  /// \throws block_trap_error
   void check_block_trap(const tasklet_block& t) const {
-    if (t.block_trap) [[unlikely]]
+    if ((t.attention & block_trap) != 0) [[unlikely]]
       throw_block_trap();
   }
 
+  [[nodiscard]] bool closed() const noexcept { return closed_; }
+  void begin_closing() noexcept { shut = true; }
+  void open() noexcept { shut = closed_ = false; }
   void close() noexcept;
   void close_for_good() noexcept;  ///< the last handle is gone
   [[noreturn]] void throw_closed(const char* operation) const;
@@ -92,9 +104,7 @@ class channel_core : public wait_object {
   ) noexcept {
 #if STACKLESS_TRACKING
     last_.at = here;
-    last_.what = what;
-    last_.how = how;
-    last_.attempted = attempted;
+    last_.what = {what, how, attempted};
     if (core != nullptr) [[likely]] {
       last_.tasklet = core->current->id;
       last_.step = core->step;
@@ -127,13 +137,19 @@ class channel_core : public wait_object {
 #endif
 
  private:
-  struct last_action {
-    site at{};
-    std::uint64_t tasklet = 0;
-    std::uint64_t step = 0;
-    channel_action what = channel_action::none;
-    action_outcome how = action_outcome::none;
+  struct action_record {
+    channel_action action = channel_action::none;
+    action_outcome outcome = action_outcome::none;
     bool attempted = false;
+    bool unused = false;  // four bytes: one store
+  };
+
+  struct last_action {  // no two of these words side by side: see list_hook::insert_before
+    site at{};
+    action_record what;
+    std::uint64_t tasklet = 0;
+    std::ptrdiff_t unused = 0;
+    std::uint64_t step = 0;
   };
 
   void last_handle_gone() noexcept;
@@ -144,6 +160,9 @@ class channel_core : public wait_object {
 #else
   std::size_t handles_ = 0;
 #endif
+  channel_preference preference_;
+  bool schedule_all_ = false;
+  bool closed_ = false;
   std::string name_;
   site made_at_;
   const std::type_info& element_;
@@ -156,15 +175,12 @@ class channel_handle
 #endif
 {
  public:
-  explicit channel_handle(channel_core& core) noexcept : core_(&core) { enrol(); }
-  channel_handle(const channel_handle& other) noexcept : core_(other.core_) {
+  explicit channel_handle(channel_core* core) noexcept : core_(core) {
     if (core_ != nullptr) enrol();
   }
-  channel_handle(channel_handle&& other) noexcept : core_(other.core_) {
-    if (core_ != nullptr) {
-      enrol();
-      other.reset();
-    }
+  channel_handle(const channel_handle& other) noexcept : channel_handle(other.core_) {}
+  channel_handle(channel_handle&& other) noexcept : channel_handle(other.core_) {
+    other.reset();
   }
   channel_handle& operator=(const channel_handle& other) noexcept {
     if (core_ != other.core_) {

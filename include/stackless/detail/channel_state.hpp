@@ -21,9 +21,17 @@ struct receive_wait : wait {
 /// A tasklet that waits to send: the receiver takes the value, or the error, from where it lies.
 template <class T>
 struct send_wait : wait {
-  using wait::wait;
-  T* value = nullptr;
-  const std::exception_ptr* error = nullptr;
+  send_wait(wait_object& channel, T& from) noexcept
+      : wait(wait_kind::send, &channel), value(&from) {}
+  send_wait(wait_object& channel, const std::exception_ptr& from) noexcept
+      : wait(wait_kind::send_exception, &channel), error(&from) {}
+
+  [[nodiscard]] bool has_error() const noexcept { return kind() == wait_kind::send_exception; }
+
+  union {
+    T* value;
+    const std::exception_ptr* error;
+  };
 };
 
 /// A channel's exchange of values. An await has two halves: what can be done at once (`…_now`, with
@@ -37,25 +45,10 @@ class channel_state final : public channel_core {
       : channel_core(room, std::move(name), here, typeid(T)) {}
 
   bool send_now(send_wait<T>& w, scheduler_core& core, site here) {
-    tasklet_block& me = *core.current;
-    check_attention(me);
-    if (receivers_wait()) {
-      if (exchange_switches(channel_preference::receiver, core)) return false;
-      wait& receiver = give(w);
-      note(channel_action::send, action_outcome::delivered, &core, here);
-      receiver.owner->home->wake(receiver);
-      return true;
-    }
-    if (closed) throw_closed("send");
-    if (may_buffer() && w.error == nullptr) {
-      buffer_.push_back(std::move(*w.value));
-      ++buffered;
-      note(channel_action::send, action_outcome::buffered, &core, here);
-      return true;
-    }
-    check_block_trap(me);
-    if (closing) throw_closed("send");
-    return false;
+    if (core.current->attention == 0 && (receivers_wait() ? send_switches : !shut && capacity == 0))
+        [[likely]]
+      return false;
+    return send_without_switch(w, core, here);
   }
 
   std::coroutine_handle<> suspend_sender(
@@ -64,7 +57,7 @@ class channel_state final : public channel_core {
     if (receivers_wait()) {
       wait& receiver = give(w);
       note(channel_action::send, action_outcome::delivered, &core, here);
-      return hand_over_to(receiver, w, core, f, here);
+      return hand_over_to(receiver, core, f, here);
     }
     note(channel_action::send, action_outcome::blocked, &core, here);
     enqueue_sender(w);
@@ -72,29 +65,18 @@ class channel_state final : public channel_core {
   }
 
   bool receive_now(receive_wait<T>& w, scheduler_core& core, site here) {
-    tasklet_block& me = *core.current;
-    check_attention(me);
-    if (buffered == 0 && senders_wait() && exchange_switches(channel_preference::sender, core))
+    if (core.current->attention == 0 && buffered == 0 && !senders_wait() && !shut) [[likely]]
       return false;
-    if (take(w.slot, me.error)) {
-      note(channel_action::receive, action_outcome::delivered, &core, here);
-      return true;
-    }
-    if (!closed) {
-      check_block_trap(me);
-      if (!closing) return false;
-    }
-    w.complete_as(wait_outcome::closed);
-    return true;
+    return receive_without_switch(w, core, here);
   }
 
   std::coroutine_handle<> suspend_receiver(
       receive_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
-    if (senders_wait()) {
+    if (senders_wait()) [[unlikely]] {
       wait& sender = take_from_sender(w.slot, core.current->error);
       note(channel_action::receive, action_outcome::delivered, &core, here);
-      return hand_over_to(sender, w, core, f, here);
+      return hand_over_to(sender, core, f, here);
     }
     enqueue_receiver(w);
     return core.block(w, f, here);
@@ -105,12 +87,10 @@ class channel_state final : public channel_core {
   action_outcome try_send(T& value, site here) {
     action_outcome outcome = action_outcome::dropped;
     if (receivers_wait()) {
-      send_wait<T> w(wait_kind::send, this);
-      w.value = &value;
-      wait& receiver = give(w);
+      wait& receiver = give(send_wait<T>(*this, value));
       receiver.owner->home->wake(receiver);
       outcome = action_outcome::delivered;
-    } else if (closed || closing) {
+    } else if (shut) {
       outcome = action_outcome::closed;
     } else if (may_buffer()) {
       buffer_.push_back(std::move(value));
@@ -130,35 +110,72 @@ class channel_state final : public channel_core {
   }
 
  private:
+  [[gnu::noinline]] bool send_without_switch(send_wait<T>& w, scheduler_core& core, site here) {
+    tasklet_block& me = *core.current;
+    check_attention(me);
+    if (receivers_wait()) {
+      if (send_switches) return false;
+      wait& receiver = give(w);
+      note(channel_action::send, action_outcome::delivered, &core, here);
+      receiver.owner->home->wake(receiver);
+      return true;
+    }
+    if (closed()) throw_closed("send");
+    if (may_buffer() && !w.has_error()) [[likely]] {
+      buffer_.push_back(std::move(*w.value));
+      ++buffered;
+      note(channel_action::send, action_outcome::buffered, &core, here);
+      return true;
+    }
+    check_block_trap(me);
+    if (shut) throw_closed("send");
+    return false;
+  }
+
+  [[gnu::noinline]] bool receive_without_switch(receive_wait<T>& w, scheduler_core& core, site here) {
+    tasklet_block& me = *core.current;
+    check_attention(me);
+    if (receive_switches && buffered == 0 && senders_wait()) return false;
+    if (take(w.slot, me.error)) [[likely]] {
+      note(channel_action::receive, action_outcome::delivered, &core, here);
+      return true;
+    }
+    if (!closed()) {
+      check_block_trap(me);
+      if (!shut) return false;
+    }
+    w.complete_as(wait_outcome::closed);
+    return true;
+  }
+
   // Behind a waiting sender nobody may overtake through the buffer.
   [[nodiscard]] bool may_buffer() const noexcept {
     return buffered < capacity && !senders_wait();
   }
 
-  /// Whether an exchange with the first in the queue makes another tasklet run. A partner of another
-  /// scheduler cannot run here: it goes to the tail of its own ring.
-  [[nodiscard]] bool exchange_switches(
-      channel_preference side, const scheduler_core& core
-  ) const noexcept {
-    return (preference == side || schedule_all) && queue.front().owner->home == &core;
-  }
-
   /// The actor keeps its place in the ring; its partner runs now, or with `schedule_all` the others.
   std::coroutine_handle<> hand_over_to(
-      wait& partner, wait& own, scheduler_core& core, frame& f, site here
+      wait& partner, scheduler_core& core, frame& f, site here
   ) noexcept {
-    if (schedule_all) [[unlikely]] {
-      core.wake(partner);
-    } else {
-      core.wake_behind_current(partner);
-    }
-    return core.step_aside(own, f, here, scheduler_core::successor(*core.current));
+    tasklet_block& other = *partner.owner;
+    // A partner of another scheduler cannot run here: it goes to the tail of its own ring.
+    if (schedule_all() || other.home != &core) [[unlikely]]
+      return wake_and_step_aside(partner, core, f, here);
+    core.wake_behind_current(partner);
+    return core.step_aside(f, here, other);
+  }
+
+  [[gnu::noinline]] static std::coroutine_handle<> wake_and_step_aside(
+      wait& partner, scheduler_core& core, frame& f, site here
+  ) noexcept {
+    partner.owner->home->wake(partner);
+    return core.step_aside(f, here, scheduler_core::successor(*core.current));
   }
 
   /// Gives to the first waiting receiver, who leaves the queue.
   wait& give(const send_wait<T>& from) {
     auto& receiver = static_cast<receive_wait<T>&>(queue.front());
-    if (from.error != nullptr) [[unlikely]] {
+    if (from.has_error()) [[unlikely]] {
       receiver.owner->error = *from.error;
     } else {
       receiver.slot.emplace(std::move(*from.value));
@@ -169,7 +186,7 @@ class channel_state final : public channel_core {
   /// Takes from the first waiting sender, who leaves the queue.
   wait& take_from_sender(result_slot<T>& slot, std::exception_ptr& error) {
     auto& sender = static_cast<send_wait<T>&>(queue.front());
-    if (sender.error != nullptr) [[unlikely]] {
+    if (sender.has_error()) [[unlikely]] {
       error = *sender.error;
     } else {
       slot.emplace(std::move(*sender.value));
@@ -195,7 +212,7 @@ class channel_state final : public channel_core {
   /// Moves the first waiting sender's value into the room that has become free.
   void refill() noexcept(std::is_nothrow_move_constructible_v<T>) {
     auto& sender = static_cast<send_wait<T>&>(queue.front());
-    if (sender.error != nullptr) return;  // its turn comes when the buffer is empty
+    if (sender.has_error()) return;  // its turn comes when the buffer is empty
     if constexpr (std::is_nothrow_move_constructible_v<T>) {
       buffer_.push_back(std::move(*sender.value));
     } else {

@@ -12,9 +12,9 @@ struct tasklet_block;
 
 // What the core asks of the diagnosis above it.
 
-/// A `deadlock_error` about the state of `core`, to be raised in `told` (null: out of `run`). The waits
-/// are still in place when it is called. Falls back to a one-line error when memory is short; never
-/// fails.
+/// A `deadlock_error` about the state of `core`, to be raised in `told` (null: out of `run`). The
+/// waits are still in place when it is called. Falls back to a one-line error when memory is short;
+/// never fails.
 [[nodiscard]] std::exception_ptr make_deadlock_error(
     scheduler_core& core, const tasklet_block* told
 ) noexcept;

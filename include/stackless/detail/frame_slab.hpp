@@ -7,17 +7,21 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// Memory for coroutine frames and control blocks: per-thread free lists of 64-byte size classes.
-/// Under AddressSanitizer every block comes from the global allocator, so that misuse is seen.
+/// Memory for coroutine frames and control blocks: per-thread free lists of size classes. Under
+/// AddressSanitizer every block comes from the global allocator, so that misuse is seen.
 namespace frame_slab {
 
-inline constexpr std::size_t alignment = 64;
-inline constexpr std::size_t classes = 16;  // up to 1 KiB; larger blocks go to the global allocator
+/// Frames are aligned for any local, since no compiler asks for more by itself: 64 bytes.
+inline constexpr std::size_t frame_unit = 64;
+/// Control blocks say what they need, and come in smaller steps.
+inline constexpr std::size_t block_unit = 32;
+inline constexpr std::size_t classes = 16;  // of each; larger blocks go to the global allocator
 
 struct free_block {
   free_block* next;
 };
 
+template <std::size_t Unit>
 struct free_lists {
   free_block* head[classes];
 };
@@ -33,34 +37,50 @@ struct free_lists {
 #define STACKLESS_SLAB_PASS_THROUGH 0
 #endif
 
-[[gnu::tls_model("initial-exec")]] extern constinit thread_local free_lists free_blocks;
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local free_lists<frame_unit> free_frames;
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local free_lists<block_unit> free_blocks;
+
+template <std::size_t Unit>
+[[nodiscard]] inline free_lists<Unit>& lists_of() noexcept {
+  if constexpr (Unit == frame_unit) {
+    return free_frames;
+  } else {
+    return free_blocks;
+  }
+}
 
 /// \throws std::bad_alloc
+template <std::size_t Unit>
 [[nodiscard, gnu::returns_nonnull]] void* allocate_slow(std::size_t size);
-void deallocate_slow(void* block, std::size_t size) noexcept;
+void deallocate_slow(void* block) noexcept;
 
+/// \throws std::bad_alloc
+template <std::size_t Unit = frame_unit>
 [[nodiscard]] inline void* allocate(std::size_t size) {
 #if !STACKLESS_SLAB_PASS_THROUGH
-  const std::size_t index = (size - 1) / alignment;
+  const std::size_t index = (size - 1) / Unit;
   if (index < classes) [[likely]] {
-    if (free_block* block = free_blocks.head[index]) [[likely]] {
-      free_blocks.head[index] = block->next;
+    free_block*& head = lists_of<Unit>().head[index];
+    if (free_block* block = head) [[likely]] {
+      head = block->next;
       return block;
     }
   }
 #endif
-  return allocate_slow(size);
+  return allocate_slow<Unit>(size);
 }
 
-inline void deallocate(void* block, std::size_t size) noexcept {
+template <std::size_t Unit = frame_unit>
+inline void deallocate(void* block, [[maybe_unused]] std::size_t size) noexcept {
 #if !STACKLESS_SLAB_PASS_THROUGH
-  const std::size_t index = (size - 1) / alignment;
+  const std::size_t index = (size - 1) / Unit;
   if (index < classes) [[likely]] {
-    free_blocks.head[index] = new (block) free_block{free_blocks.head[index]};
+    free_block*& head = lists_of<Unit>().head[index];
+    head = new (block) free_block{head};
     return;
   }
 #endif
-  deallocate_slow(block, size);
+  deallocate_slow(block);
 }
 
 struct extent {

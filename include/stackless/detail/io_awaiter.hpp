@@ -3,6 +3,7 @@
 #include <stackless/detail/io_resource.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 
+#include <cassert>
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
@@ -10,14 +11,15 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// The larger a single transfer, the longer it cannot be cancelled; and the kernel's limit is 2 GiB.
+/// The larger a single transfer, the longer it cannot be cancelled; and the kernel's limit is 2
+/// GiB.
 inline constexpr std::size_t longest_transfer = std::size_t{1} << 30;
 
 template <class Call>
 class io_awaiter;
 
-/// One I/O operation as it is awaited: the base of the operations in `io`. It stays where the user's
-/// expression made it, and may be awaited again once it has completed.
+/// One I/O operation as it is awaited: the base of the operations in `io`. It stays where the
+/// user's expression made it, and may be awaited again once it has completed.
 class io_call {
  public:
   io_call(const io_call&) = delete;
@@ -25,7 +27,7 @@ class io_call {
 
  protected:
   io_call(io_code code, io_resource* resource, std::error_code* error) noexcept;
-  ~io_call() = default;
+  ~io_call() { assert(operation_.waiter == nullptr); }  // the backend would write into what is gone
 
   /// \throws what is pending for the tasklet. True: it failed already, without an operation.
   bool ready();

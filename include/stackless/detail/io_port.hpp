@@ -10,14 +10,15 @@
 
 namespace stackless::inline STACKLESS_ABI {
 struct scheduler_options;
-}
+}  // namespace stackless::inline STACKLESS_ABI
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
 class io_resource;
 class scheduler_core;
 
-/// What an operation asks of the kernel; the fields of `io_operation` that each one uses stand beside it.
+/// What an operation asks of the kernel; the fields of `io_operation` that each one uses stand
+/// beside it.
 enum class io_code : std::uint8_t {
   nop,
   open,           ///< path, flags, mode
@@ -26,25 +27,26 @@ enum class io_code : std::uint8_t {
   write,          ///< as read
   read_vectored,  ///< descriptor, data = iovec array, length = its count, offset
   write_vectored,
-  sync,           ///< descriptor, flags = 1: data only
-  accept,         ///< descriptor (non-blocking); the result is a close-on-exec descriptor
-  connect,        ///< descriptor, data = sockaddr, length
-  receive,        ///< descriptor, data, length, flags (MSG_…)
-  send,           ///< descriptor, data, length, flags (MSG_NOSIGNAL is added)
-  shutdown,       ///< descriptor, flags = how
-  poll            ///< descriptor, flags = POLLIN…; the result is what is ready
+  sync,      ///< descriptor, flags = 1: data only
+  accept,    ///< descriptor (non-blocking); the result is a close-on-exec descriptor
+  connect,   ///< descriptor, data = sockaddr, length
+  receive,   ///< descriptor, data, length, flags (MSG_…)
+  send,      ///< descriptor, data, length, flags (MSG_NOSIGNAL is added)
+  shutdown,  ///< descriptor, flags = how
+  poll       ///< descriptor, flags = POLLIN…; the result is what is ready
 };
 
 [[nodiscard]] const char* name_of(io_code code) noexcept;
 
-/// One operation in flight. It lives in the awaiting frame, and its address is the completion's user
-/// data: that frame is never destroyed before `complete`.
+/// One operation in flight. It lives in the awaiting frame, and its address is the completion's
+/// user data: that frame is never destroyed before `complete`.
 class io_operation final : public wait_object, public list_hook {
  public:
   static constexpr std::uint64_t current_position = ~std::uint64_t{0};
 
   io_code code;
   bool cancel_requested = false;
+  bool silent = false;  ///< counted in `scheduler_core::silent_sources`
   std::uint16_t backend_state = 0;  ///< the backend's own; zero when it takes the operation
   int descriptor = -1;
   std::uint32_t length = 0;
@@ -54,20 +56,22 @@ class io_operation final : public wait_object, public list_hook {
   void* data = nullptr;
   const char* path = nullptr;
   std::uint64_t offset = current_position;
-  io_resource* resource = nullptr;  ///< what it works on, if that is to know of it
-  wait* waiter = nullptr;           ///< null once it is complete
+  io_resource* resource = nullptr;       ///< what it works on, if that is to know of it
+  wait* waiter = nullptr;                ///< null once it is complete
   io_operation* backend_next = nullptr;  ///< the backend's own
 
   explicit io_operation(io_code what) noexcept : code(what) {}
 
-  /// Ends the wait: stores the result and makes the tasklet runnable. Called by backends only, once.
+  /// Ends the wait: stores the result and makes the tasklet runnable. Called by backends only,
+  /// once.
   void complete(int outcome) noexcept;
 
   [[nodiscard]] bool withdraw(wait& w) noexcept override;  ///< asks the backend to cancel; false
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 };
 
-/// What the scheduler needs of an I/O engine. All calls come from the scheduler's thread but `wake`.
+/// What the scheduler needs of an I/O engine. All calls come from the scheduler's thread but
+/// `wake`.
 class io_backend {
  public:
   io_backend() = default;
@@ -77,12 +81,14 @@ class io_backend {
 
   [[nodiscard]] virtual const char* name() const noexcept = 0;
 
-  /// Takes the operation; it reaches the kernel at the next `poll` at the latest, with all others of
-  /// that loop turn. Never completes it inside this call, and never drops it when a queue is full.
+  /// Takes the operation; it reaches the kernel at the next `poll` at the latest, with all others
+  /// of that loop turn. Never completes it inside this call, and never drops it when a queue is
+  /// full.
   virtual void start(io_operation& operation) = 0;
 
-  /// Asks for an early end, once or more. The operation still completes by itself, at a later `poll`:
-  /// with -ECANCELED, or with its result when that was faster. A `close` is never cancelled.
+  /// Asks for an early end, once or more. The operation still completes by itself, at a later
+  /// `poll`: with -ECANCELED, or with its result when that was faster. A `close` is never
+  /// cancelled.
   virtual void cancel(io_operation& operation) noexcept = 0;
 
   /// Submits what is queued and completes what has finished. Waits for a first completion, a `wake`

@@ -34,6 +34,9 @@ class io_resource final : public wait_object {
   /// The handle is gone: closes now, or after the last operation in flight.
   void abandon() noexcept;
 
+  /// Whether offsets mean anything: io_uring ignores them on pipes.
+  [[nodiscard]] bool is_seekable() noexcept;
+
   /// Who waits in `close()` for the operations in flight to end; one at most.
   wait* closer = nullptr;
 
@@ -51,6 +54,7 @@ class io_resource final : public wait_object {
   std::uint32_t references_ = 1;
   kind kind_;
   bool abandoned_ = false;
+  bool known_seekable_ = false;
 };
 
 /// Counts as a user of the resource, without owning the descriptor.

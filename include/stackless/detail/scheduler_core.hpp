@@ -41,11 +41,11 @@ struct ended_tasklet {
 /// tasklet yields. A tasklet outside the ring is blocked, or paused (floating).
 class scheduler_core {
  public:
-  static constexpr int hops_per_turn = 64;
+  static constexpr int transfers_per_turn = 64;
 
   // Hot state, in the order of use.
   tasklet_block* current = nullptr;       ///< null: the ring is empty
-  int hops = 0;                           ///< symmetric transfers left in this turn of the loop
+  int calls = 0;                          ///< calls and returns left in this turn of the loop
   std::uint64_t step = 0;                 ///< one up for every switch to another tasklet
   tasklet_block* last_blocker = nullptr;  ///< whose block emptied the ring
   tasklet_block* ended = nullptr;         ///< its root has just returned
@@ -93,51 +93,59 @@ class scheduler_core {
 
   // Switching: called from await_suspend, the result is what to resume ---------------------------
 
-  /// Resumes `current`: directly while hops are left, else through the loop, so that the native
+  /// Makes `t` current and resumes it: directly, or every so often through the loop, so that the native
   /// stack stays flat where the compiler does not make symmetric transfer a tail call.
-  [[nodiscard]] std::coroutine_handle<> transfer() noexcept {
-    if (current == nullptr || --hops <= 0 || !current->started) [[unlikely]]
+  [[nodiscard]] std::coroutine_handle<> transfer_to(tasklet_block& t) noexcept {
+    current = &t;
+    if (++step % transfers_per_turn == 0 || !t.started) [[unlikely]]
       return std::noop_coroutine();
-    return current->current_frame->handle();
+    return t.current_frame->handle();
   }
 
   /// The one door. The current tasklet, suspended in `f` at `here`, waits for `w.object` and leaves
   /// the ring; the caller has linked `w` where its waker will find it.
   [[nodiscard]] std::coroutine_handle<> block(wait& w, frame& f, site here) noexcept {
-    begin_wait(w, f, here);
-    return transfer();
+    tasklet_block& t = *current;
+    tasklet_block& next = successor(t);
+    begin_wait(t, w, f, here);
+    hook(t).unlink();
+    if (&next == &t) [[unlikely]] {
+      current = nullptr;
+      last_blocker = &t;
+      return std::noop_coroutine();
+    }
+    return transfer_to(next);
   }
 
   /// As `block`, and `next`, a member of the ring, runs.
   [[nodiscard]] std::coroutine_handle<> block_in_favour_of(
       wait& w, frame& f, site here, tasklet_block& next
   ) noexcept {
-    begin_wait(w, f, here);
-    current = &next;
-    return transfer();
-  }
-
-  /// As `block`, for a wait that is already complete: the tasklet keeps its place in the ring while
-  /// `next` runs. What it waited for has happened, so an error that arrives now waits its turn.
-  [[nodiscard]] std::coroutine_handle<> step_aside(
-      wait& w, frame& f, site here, tasklet_block& next
-  ) noexcept {
     tasklet_block& t = *current;
-    suspend_in(t, f, here);
-    w.owner = &t;
-    w.complete_as(wait_outcome::done);
-    t.waiting = &w;
-    current = &next;
-    ++step;
-    return transfer();
+    begin_wait(t, w, f, here);
+    hook(t).unlink();
+    return transfer_to(next);
   }
 
-  /// The current tasklet, still in the ring, lets `next` run.
+  /// The current tasklet's operation has happened, and another one runs before it goes on. It keeps
+  /// its place in the ring.
+  [[nodiscard]] std::coroutine_handle<> step_aside(
+      frame& f, site here, tasklet_block& next
+  ) noexcept {
+    suspend_in(*current, f, here);
+    return transfer_to(next);
+  }
+
+  /// The current tasklet, still in the ring, lets `next` run. Unlike after `step_aside` an error may
+  /// be raised where it stands: it waits for nothing.
   [[nodiscard]] std::coroutine_handle<> pass_to(frame& f, site here, tasklet_block& next) noexcept {
     suspend_in(*current, f, here);
-    step += current != &next;
-    current = &next;
-    return transfer();
+    current->yielding = true;
+    if (&next == current) [[unlikely]] {  // no step: nobody else has run
+      current->current_frame = &f;
+      return std::noop_coroutine();
+    }
+    return transfer_to(next);
   }
 
   /// The current tasklet calls a child coroutine.
@@ -188,10 +196,17 @@ class scheduler_core {
   // Tasklets -------------------------------------------------------------------------------------
 
   /// Takes a new tasklet: it is alive, and at the tail of the ring.
-  void adopt(tasklet_block& t) noexcept;
+  void adopt(tasklet_block& t) noexcept {
+    tasklets.push_back(t);
+    ++alive;
+    append(t);
+  }
   [[nodiscard]] std::uint64_t next_id() noexcept { return ++last_id_; }
   /// \throws tasklet_exit at teardown
-  void check_spawn() const;
+  void check_spawn() const {
+    if (tearing_down()) [[unlikely]]
+      throw_exit();
+  }
 
   tasklet_block* main = nullptr;
   drain_record* runners = nullptr;  ///< innermost first
@@ -235,6 +250,8 @@ class scheduler_core {
   [[nodiscard]] const scheduler_options& options() const noexcept { return options_; }
 
  private:
+  [[noreturn]] static void throw_exit();
+
   static ring_hook& hook(tasklet_block& t) noexcept { return t; }
 
   // With tracking, the current frame is kept at every call and return, so that a running tasklet's
@@ -246,22 +263,18 @@ class scheduler_core {
 #endif
   }
 
-  void begin_wait(wait& w, frame& f, site here) noexcept {
-    tasklet_block& t = *current;
+  void begin_wait(tasklet_block& t, wait& w, frame& f, site here) noexcept {
     suspend_in(t, f, here);
     w.owner = &t;
     w.begin(step);
     t.waiting = &w;
-    leave(t);
-    last_blocker = &t;
-    ++step;
   }
 
   [[nodiscard]] std::coroutine_handle<> continue_in(frame& f) noexcept {
 #if STACKLESS_TRACKING
     current->current_frame = &f;
 #endif
-    if (--hops <= 0) [[unlikely]] {
+    if (--calls <= 0) [[unlikely]] {
       current->current_frame = &f;
       return std::noop_coroutine();
     }
@@ -342,7 +355,7 @@ class scheduler_core {
 
 /// Start of every await that may wait: raises what is pending for the tasklet.
 inline void check_attention(tasklet_block& t) {
-  if (t.attention != 0) [[unlikely]]
+  if ((t.attention & ~block_trap) != 0) [[unlikely]]
     t.raise_attention();
 }
 
@@ -353,7 +366,15 @@ inline void resumed(tasklet_block& t) {
     t.raise_attention();
 }
 
+/// As `resumed`, after `pass_to`.
+inline void resumed_from_yield(tasklet_block& t) {
+  t.yielding = false;
+  resumed(t);
+}
+
 /// The exception that means `tasklet_exit`, made once.
 [[nodiscard]] const std::exception_ptr& exit_exception() noexcept;
+/// Whether it is a `tasklet_exit`, that one or a user's.
+[[nodiscard]] bool is_exit(const std::exception_ptr& error) noexcept;
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -18,7 +18,8 @@ enum attention : std::uint8_t {
   raise_here = 1,       ///< `pending` is raised at the suspension point that the tasklet is at
   raise_at_next = 2,    ///< `pending` is raised at the next await
   torn_down = 4,        ///< level-triggered: every await raises `tasklet_exit`
-  cancel_requested = 8  ///< its I/O operation was asked to end early; `pending` follows it
+  cancel_requested = 8,  ///< its I/O operation was asked to end early; `pending` follows it
+  block_trap = 16        ///< a channel operation that would wait raises instead
 };
 
 /// The control block of a tasklet: everything about it but its coroutine frames.
@@ -28,7 +29,7 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
   wait* waiting = nullptr;         ///< what it is blocked or paused at; null while it can run
   std::exception_ptr pending;      ///< thrown at it by others; see `attention`
   std::exception_ptr error;        ///< on its way to the next await_resume; at the end, how it ended
-  wait_queue joiners;
+  narrow_wait_queue joiners;
   std::uint64_t id;
   std::uint64_t spawner = 0;  ///< id of the tasklet that spawned it; 0: the host
 #if STACKLESS_TRACKING
@@ -40,6 +41,7 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
   const char* name = nullptr;
   std::uint32_t references = 1;  ///< handles, and one of the scheduler while it is alive
   std::uint8_t attention = 0;
+  bool yielding = false;  ///< in the ring because it yielded: no operation of it has taken effect
   bool started : 1 = false;
   bool ended : 1 = false;
   bool killed : 1 = false;           ///< ended by tasklet_exit
@@ -49,11 +51,13 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
   bool is_main : 1 = false;
   bool is_daemon : 1 = false;
   bool wakes_nobody : 1 = false;
-  bool block_trap : 1 = false;
 
   explicit tasklet_block(scheduler_core& scheduler, std::uint64_t number) noexcept
       : home(&scheduler), id(number) {}
-  virtual ~tasklet_block();
+  virtual ~tasklet_block() {
+    if (owns_name) [[unlikely]]
+      free_name();
+  }
 
   /// Calls the kept callable, which makes the root frame. Only for blocks without a frame.
   virtual void start() = 0;
@@ -64,7 +68,8 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
 
   [[nodiscard]] bool in_ring() const noexcept { return ring_hook::linked(); }
   [[nodiscard]] bool blocked() const noexcept {
-    return waiting != nullptr && !only_pauses(waiting->kind());
+    return waiting != nullptr && waiting->outcome() == wait_outcome::pending &&
+           !only_pauses(waiting->kind());
   }
 
   void retain() noexcept { ++references; }
@@ -75,8 +80,13 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
   /// \throws what is pending for this tasklet, or `tasklet_exit` at teardown
   void raise_attention();
 
+  void free_name() noexcept;
+
   [[nodiscard]] bool withdraw(wait& joiner) noexcept final;
   void describe(object_info& info, std::vector<const void*>& handles) const final;
 };
+
+// Two cache lines, and a size class of the slab.
+static_assert(!STACKLESS_TRACKING || sizeof(tasklet_block) <= 128);
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

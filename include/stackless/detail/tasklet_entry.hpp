@@ -19,6 +19,11 @@ struct spawn_origin {
   site at{};
 };
 
+/// Control blocks of over-aligned arguments or results take a frame's size classes.
+template <class Entry>
+inline constexpr std::size_t slab_unit =
+    alignof(Entry) <= frame_slab::block_unit ? frame_slab::block_unit : frame_slab::frame_unit;
+
 template <class R>
 struct block_with_result : tasklet_block {
   using tasklet_block::tasklet_block;
@@ -40,7 +45,7 @@ struct direct_entry final : block_with_result<R> {
   void drop_callable() noexcept override {}
   void destroy() noexcept override {
     this->~direct_entry();
-    frame_slab::deallocate(this, sizeof(direct_entry));
+    frame_slab::deallocate<slab_unit<direct_entry>>(this, sizeof(direct_entry));
   }
 };
 
@@ -71,7 +76,7 @@ struct keeping_entry final : block_with_result<R> {
   }
   void destroy() noexcept override {
     this->~keeping_entry();
-    frame_slab::deallocate(this, sizeof(keeping_entry));
+    frame_slab::deallocate<slab_unit<keeping_entry>>(this, sizeof(keeping_entry));
   }
 
  private:
@@ -111,7 +116,9 @@ block_with_result<R>& make_tasklet(
   scheduler.check_spawn();
   if constexpr (frame_keeps_arguments<F, A...>) {
     using entry = direct_entry<R>;
-    auto* block = new (frame_slab::allocate(sizeof(entry))) entry(scheduler, scheduler.next_id());
+    static_assert(alignof(entry) <= frame_slab::frame_unit, "over-aligned result of a tasklet");
+    auto* block = new (frame_slab::allocate<slab_unit<entry>>(sizeof(entry)))
+        entry(scheduler, scheduler.next_id());
     try {
       task<R> made = callable(std::move(arguments)...);
       block->adopt_root(root_access<R>::release(made));
@@ -123,14 +130,14 @@ block_with_result<R>& make_tasklet(
     return *block;
   } else {
     using entry = keeping_entry<R, F, A...>;
-    static_assert(alignof(entry) <= frame_slab::alignment, "over-aligned argument of spawn");
-    void* memory = frame_slab::allocate(sizeof(entry));
+    static_assert(alignof(entry) <= frame_slab::frame_unit, "over-aligned argument of spawn");
+    void* memory = frame_slab::allocate<slab_unit<entry>>(sizeof(entry));
     entry* block = nullptr;
     try {
       block = new (memory)
           entry(scheduler, scheduler.next_id(), std::move(callable), std::move(arguments)...);
     } catch (...) {
-      frame_slab::deallocate(memory, sizeof(entry));
+      frame_slab::deallocate<slab_unit<entry>>(memory, sizeof(entry));
       throw;
     }
     enlist(scheduler, *block, origin);

@@ -15,7 +15,16 @@ struct tasklet_block;
 class wait;
 
 /// What a blocked await is doing. The first two leave the tasklet paused; the others block it.
-enum class wait_kind : std::uint8_t { suspend, drain, receive, send, join, sleep, io };
+enum class wait_kind : std::uint8_t {
+  suspend,
+  drain,
+  receive,
+  send,
+  send_exception,
+  join,
+  sleep,
+  io
+};
 
 [[nodiscard]] constexpr bool only_pauses(wait_kind kind) noexcept {
   return kind == wait_kind::suspend || kind == wait_kind::drain;
@@ -51,10 +60,11 @@ class wait_object {
 /// allocates nothing, and whoever completes the wait finds the tasklet here.
 class wait : public list_hook {
  public:
-  tasklet_block* owner = nullptr;
+  tasklet_block* owner;  ///< set when the wait begins, as `since` is
   wait_object* object;
 
-  wait(wait_kind kind, wait_object* waited_for) noexcept : object(waited_for), kind_(kind) {}
+  wait(wait_kind kind, wait_object* waited_for) noexcept
+      : list_hook(leave_unset_t{}), object(waited_for), kind_(kind) {}
 
   [[nodiscard]] wait_kind kind() const noexcept { return kind_; }
   [[nodiscard]] wait_outcome outcome() const noexcept { return outcome_; }
@@ -72,21 +82,71 @@ class wait : public list_hook {
  private:
   // Eight bytes, each field written whole: a bit field would be read back while it is still on its way
   // to the cache.
-  std::uint32_t since_low_ = 0;
-  std::uint16_t since_high_ = 0;
+  std::uint32_t since_low_;
+  std::uint16_t since_high_;
   wait_kind kind_;
   wait_outcome outcome_ = wait_outcome::pending;
 };
 
-/// First come, first served; one pointer wide. The hooks form a circle and the queue knows its last.
+/// First come, first served; O(1) removal from the middle. A wait is in one queue or in none, and
+/// whoever takes it out knows which: the hooks are not reset.
 class wait_queue {
  public:
   wait_queue() noexcept = default;
   wait_queue(const wait_queue&) = delete;
   wait_queue& operator=(const wait_queue&) = delete;
 
+  [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+  [[nodiscard]] wait& front() const noexcept { return static_cast<wait&>(*first_); }
+
+  // The hints keep the compiler from making one store to a computed address of two simple ones: most
+  // queues hold one wait, and the next operation reads the pointers back at once.
+  void push_back(wait& w) noexcept {
+    w.next = nullptr;
+    w.previous = last_;
+    if (last_ != nullptr) [[unlikely]] {
+      last_->next = &w;
+    } else {
+      first_ = &w;
+    }
+    last_ = &w;
+  }
+
+  wait& pop_front() noexcept {
+    wait& w = front();
+    first_ = w.next;
+    if (first_ != nullptr) [[unlikely]] {
+      first_->previous = nullptr;
+    } else {
+      last_ = nullptr;
+    }
+    return w;
+  }
+
+  void remove(wait& w) noexcept {
+    (w.previous != nullptr ? w.previous->next : first_) = w.next;
+    (w.next != nullptr ? w.next->previous : last_) = w.previous;
+  }
+
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const list_hook* hook = first_; hook != nullptr; hook = hook->next)
+      visit(static_cast<const wait&>(*hook));
+  }
+
+ private:
+  list_hook* first_ = nullptr;
+  list_hook* last_ = nullptr;
+};
+
+/// The same, one pointer wide: a circle that is known by its last. For objects of which there are many.
+class narrow_wait_queue {
+ public:
+  narrow_wait_queue() noexcept = default;
+  narrow_wait_queue(const narrow_wait_queue&) = delete;
+  narrow_wait_queue& operator=(const narrow_wait_queue&) = delete;
+
   [[nodiscard]] bool empty() const noexcept { return last_ == nullptr; }
-  [[nodiscard]] wait& front() const noexcept { return static_cast<wait&>(*last_->next); }
 
   void push_back(wait& w) noexcept {
     if (last_ == nullptr) {
@@ -100,31 +160,20 @@ class wait_queue {
   void remove(wait& w) noexcept {
     if (w.next == &w) {
       last_ = nullptr;
-      w.next = w.previous = nullptr;
       return;
     }
-    if (last_ == &w) last_ = static_cast<wait*>(w.previous);
+    if (last_ == &w) last_ = w.previous;
     w.unlink();
   }
 
   wait& pop_front() noexcept {
-    wait& first = front();
+    auto& first = static_cast<wait&>(*last_->next);
     remove(first);
     return first;
   }
 
-  template <class Visit>
-  void for_each(Visit&& visit) const {
-    if (last_ == nullptr) return;
-    const list_hook* hook = last_;
-    do {
-      hook = hook->next;
-      visit(static_cast<const wait&>(*hook));
-    } while (hook != last_);
-  }
-
  private:
-  wait* last_ = nullptr;
+  list_hook* last_ = nullptr;
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

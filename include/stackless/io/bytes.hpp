@@ -12,16 +12,17 @@ namespace stackless::inline STACKLESS_ABI::io {
 
 namespace detail_bytes {
 template <class T>
-concept byte_like = std::same_as<T, std::byte> || std::same_as<T, char> ||
-                    std::same_as<T, unsigned char> || std::same_as<T, signed char> ||
-                    std::same_as<T, char8_t>;
+concept byte_like =
+    std::same_as<T, std::byte> || std::same_as<T, char> || std::same_as<T, unsigned char> ||
+    std::same_as<T, signed char> || std::same_as<T, char8_t>;
 template <class R>
 concept byte_range = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
                      byte_like<std::ranges::range_value_t<R>>;
 }  // namespace detail_bytes
 
 /// Bytes to be written: made from any contiguous range of bytes or characters, such as a string, a
-/// vector or a span. A character array counts as text, up to its terminator; `std::span` takes it whole.
+/// vector or a span. A character array counts as text, up to its terminator; `std::span` takes it
+/// whole.
 ///
 /// **Lifetime**: a view. What it shows must live until the operation is complete.
 class const_bytes {

@@ -20,8 +20,8 @@ enum class errc {
 [[nodiscard]] const std::error_category& category() noexcept;
 [[nodiscard]] std::error_code make_error_code(errc code) noexcept;
 
-/// A failed I/O operation, as in `open "/x/y": No such file or directory`. `code()` compares equal to
-/// `std::errc` values, and to `io::errc`.
+/// A failed I/O operation, as in `open "/x/y": No such file or directory`. `code()` compares equal
+/// to `std::errc` values, and to `io::errc`.
 class io_error : public std::system_error {
  public:
   /// `progress`: what had been done, as in "after 3 of 10 bytes".

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <stackless/io/bytes.hpp>
+#include <stackless/io/error.hpp>
+#include <stackless/io/operation.hpp>
+#include <stackless/task.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI::io {
+
+class open_operation;
+
+/// How `open` opens. All but `append` start at the beginning of the file.
+enum class open_mode : std::uint8_t {
+  read_only,
+  write_only,       ///< an existing file, as it is
+  read_write,       ///< an existing file, as it is
+  open_or_create,   ///< reads and writes; what is there stays
+  create_truncate,  ///< writes; what was there goes
+  create_new,       ///< reads and writes; fails when the file exists
+  append            ///< every write goes to the end; creates the file
+};
+
+/// An open file, or anything else that has a path. Default-constructed and moved-from ones are
+/// closed.
+///
+/// Operations at the file position move it; those named `_at` do not, and may run side by side.
+/// Sizes above 1 GiB are done in part by the `_some` operations.
+///
+/// **Cancellation**: every operation but `close` is a cancel point. A cancelled one ends when the
+/// kernel has let go of the buffer. A regular file's operation that has begun usually cannot be cut
+/// short.
+/// **Errors**: `io_error`; with a trailing `std::error_code&` it is set instead, or cleared. Using
+/// a closed file gives `std::errc::bad_file_descriptor`.
+/// **Lifetime**: buffers must live until the operation is complete. The destructor closes; with
+/// operations of other tasklets in flight, the last of them does.
+class file {
+ public:
+  file() noexcept = default;
+
+  /// Reads up to the buffer's size; 0 at the end of the file.
+  transfer_operation read_some(mutable_bytes into) noexcept;
+  transfer_operation read_some(mutable_bytes into, std::error_code& error) noexcept;
+  transfer_operation read_some_at(std::uint64_t offset, mutable_bytes into) noexcept;
+  transfer_operation read_some_at(
+      std::uint64_t offset, mutable_bytes into, std::error_code& error
+  ) noexcept;
+
+  /// Writes a part, or all.
+  transfer_operation write_some(const_bytes from) noexcept;
+  transfer_operation write_some(const_bytes from, std::error_code& error) noexcept;
+  transfer_operation write_some_at(std::uint64_t offset, const_bytes from) noexcept;
+  transfer_operation write_some_at(
+      std::uint64_t offset, const_bytes from, std::error_code& error
+  ) noexcept;
+
+  /// Fills the whole buffer. `done`, if given, is set to the number of bytes read, however it ends.
+  ///
+  /// **Cancellation**: a cancel point at each step. Left in the middle without `done`, the file
+  /// position is unknown, and the next operation at the position fails with `errc::broken_stream`.
+  /// **Errors**: as `read_some`; `errc::end_of_file` when the file ends before.
+  task<> read_exactly(mutable_bytes into, std::size_t* done = nullptr);
+  /// As `read_exactly`, and breaks nothing.
+  task<> read_exactly_at(std::uint64_t offset, mutable_bytes into, std::size_t* done = nullptr);
+
+  /// Writes everything. `done`, **Cancellation**: as `read_exactly`.
+  task<> write_all(const_bytes from, std::size_t* done = nullptr);
+  /// As `write_all`, and breaks nothing.
+  task<> write_all_at(std::uint64_t offset, const_bytes from, std::size_t* done = nullptr);
+
+  /// Waits until what was written is on the device, with what is known about the file.
+  plain_operation sync() noexcept;
+  plain_operation sync(std::error_code& error) noexcept;
+  /// As `sync`, but times and the like may be left behind.
+  plain_operation sync_data() noexcept;
+  plain_operation sync_data(std::error_code& error) noexcept;
+
+  /// The file's size in bytes. A plain function.
+  [[nodiscard]] std::uint64_t size() const;
+  [[nodiscard]] std::uint64_t size(std::error_code& error) const noexcept;
+
+  /// Cuts the file off, or extends it with zeros. A plain function.
+  void truncate(std::uint64_t size);
+  void truncate(std::uint64_t size, std::error_code& error) noexcept;
+
+  /// Closes the file. Operations of other tasklets on it are cancelled first, and awaited. Does
+  /// nothing when it is closed, or being closed.
+  ///
+  /// **Cancellation**: shielded. What is thrown at it is raised when the file has been closed.
+  /// **Errors**: `io_error` for what the system could not write; the file is closed all the same.
+  task<> close();
+  task<> close(std::error_code& error);
+
+  [[nodiscard]] bool is_open() const noexcept { return handle_.is_open(); }
+  /// -1 when closed.
+  [[nodiscard]] int descriptor() const noexcept { return handle_.descriptor(); }
+  /// As it was given to `open`.
+  [[nodiscard]] std::string path() const;
+
+ private:
+  friend class open_operation;
+  explicit file(detail::io_handle handle) noexcept : handle_(std::move(handle)) {}
+
+  detail::io_handle handle_;
+};
+
+/// What `open` returns, to be awaited: gives the file.
+class [[nodiscard("an operation happens only when it is awaited")]] open_operation final
+    : public detail::io_call {
+ public:
+  open_operation(std::string path, open_mode mode, unsigned permissions, std::error_code* error);
+
+  [[nodiscard]] detail::io_awaiter<open_operation> make_awaiter() noexcept {
+    return detail::io_awaiter<open_operation>(*this);
+  }
+
+ private:
+  friend class detail::io_awaiter<open_operation>;
+  open_operation(detail::io_handle made, open_mode mode, unsigned permissions, std::error_code*);
+  bool ready();
+  file take();
+
+  detail::io_handle made_;
+};
+
+/// Opens a file. `permissions` are those of a file that it creates, less the process's umask.
+///
+/// **Cancellation**: a cancel point. A file that was opened meanwhile is closed again.
+/// **Errors**: `io_error`; with `error` given it is set instead, and the file is a closed one.
+[[nodiscard]] open_operation open(
+    std::string path, open_mode mode = open_mode::read_only, unsigned permissions = 0666
+);
+[[nodiscard]] open_operation open(std::string path, open_mode mode, std::error_code& error);
+[[nodiscard]] open_operation open(
+    std::string path, open_mode mode, unsigned permissions, std::error_code& error
+);
+
+}  // namespace stackless::inline STACKLESS_ABI::io

@@ -1,0 +1,11 @@
+#pragma once
+
+// Everything for files and sockets.
+
+#include <stackless/io/address.hpp>
+#include <stackless/io/bytes.hpp>
+#include <stackless/io/error.hpp>
+#include <stackless/io/file.hpp>
+#include <stackless/io/operation.hpp>
+#include <stackless/io/signals.hpp>
+#include <stackless/io/tcp.hpp>

@@ -1,0 +1,180 @@
+#pragma once
+
+#include <stackless/io/address.hpp>
+#include <stackless/io/bytes.hpp>
+#include <stackless/io/error.hpp>
+#include <stackless/io/operation.hpp>
+#include <stackless/task.hpp>
+
+#include <array>
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+struct listener_access;
+}  // namespace stackless::inline STACKLESS_ABI::detail
+
+namespace stackless::inline STACKLESS_ABI::io {
+
+class accept_operation;
+class connect_operation;
+
+/// A TCP connection. Default-constructed and moved-from ones are closed.
+///
+/// One tasklet may read while another writes. Sizes above 1 GiB are done in part by the `_some`
+/// operations. A peer that has gone shows as `std::errc::connection_reset` or `broken_pipe`, never
+/// as a signal.
+///
+/// **Cancellation**: every operation but `close` is a cancel point. A cancelled one ends when the
+/// kernel has let go of the buffer.
+/// **Errors**: `io_error`; with a trailing `std::error_code&` it is set instead, or cleared. Using
+/// a closed stream gives `std::errc::bad_file_descriptor`.
+/// **Lifetime**: buffers must live until the operation is complete. The destructor closes; with
+/// operations of other tasklets in flight, the last of them does.
+class tcp_stream {
+ public:
+  tcp_stream() noexcept = default;
+
+  /// Waits for data and reads what there is, up to the buffer's size; 0 when the peer has finished.
+  transfer_operation read_some(mutable_bytes into) noexcept;
+  transfer_operation read_some(mutable_bytes into, std::error_code& error) noexcept;
+
+  /// Waits for room and writes a part, or all.
+  transfer_operation write_some(const_bytes from) noexcept;
+  transfer_operation write_some(const_bytes from, std::error_code& error) noexcept;
+
+  /// Fills the whole buffer. `done`, if given, is set to the number of bytes read, however it ends.
+  ///
+  /// **Cancellation**: a cancel point at each step. Left in the middle without `done`, the next
+  /// read fails with `errc::broken_stream`; writes are not concerned.
+  /// **Errors**: as `read_some`; `errc::end_of_file` when the peer finishes before.
+  task<> read_exactly(mutable_bytes into, std::size_t* done = nullptr);
+
+  /// Writes everything. `done`, **Cancellation**: as `read_exactly`, the other way round.
+  task<> write_all(const_bytes from, std::size_t* done = nullptr);
+
+  /// Tells the peer that nothing more will come: it reads 0. A plain function.
+  void shutdown_send();
+  void shutdown_send(std::error_code& error) noexcept;
+
+  /// Small writes go out at once instead of being collected (TCP_NODELAY). A plain function.
+  void set_no_delay(bool on);
+  void set_no_delay(bool on, std::error_code& error) noexcept;
+
+  [[nodiscard]] socket_address local_address() const;
+  [[nodiscard]] socket_address peer_address() const;
+
+  /// Closes the connection. Operations of other tasklets on it are cancelled first, and awaited.
+  /// Does nothing when it is closed, or being closed.
+  ///
+  /// **Cancellation**: shielded. What is thrown at it is raised when the stream has been closed.
+  task<> close();
+  task<> close(std::error_code& error);
+
+  [[nodiscard]] bool is_open() const noexcept { return handle_.is_open(); }
+  /// -1 when closed.
+  [[nodiscard]] int descriptor() const noexcept { return handle_.descriptor(); }
+
+ private:
+  friend class accept_operation;
+  friend class connect_operation;
+  explicit tcp_stream(detail::io_handle handle) noexcept : handle_(std::move(handle)) {}
+
+  detail::io_handle handle_;
+};
+
+/// Waits for TCP connections. **Cancellation**, **Errors**, **Lifetime**: as `tcp_stream`.
+class tcp_listener {
+ public:
+  tcp_listener() noexcept = default;
+
+  /// Waits for a connection. Several tasklets may: they are served in turn on the epoll backend,
+  /// and in the kernel's order on io_uring.
+  ///
+  /// **Cancellation**: a cancel point. A connection that came meanwhile is closed.
+  accept_operation accept() noexcept;
+  accept_operation accept(std::error_code& error) noexcept;
+
+  /// With the port that the system chose.
+  [[nodiscard]] socket_address local_address() const;
+
+  /// As `tcp_stream::close`.
+  task<> close();
+  task<> close(std::error_code& error);
+
+  [[nodiscard]] bool is_open() const noexcept { return handle_.is_open(); }
+  /// -1 when closed.
+  [[nodiscard]] int descriptor() const noexcept { return handle_.descriptor(); }
+
+ private:
+  friend struct detail::listener_access;
+  explicit tcp_listener(detail::io_handle handle) noexcept : handle_(std::move(handle)) {}
+
+  detail::io_handle handle_;
+};
+
+/// Trivially destructible on purpose: GCC 12 destroys other aggregates in a co_await expression
+/// twice.
+struct listen_options {
+  int backlog = 1024;       ///< connections that may wait to be accepted
+  bool reuse_port = false;  ///< several listeners share the port; the kernel distributes
+};
+
+/// A listener at `address`; port 0 lets the system choose one. A plain function. An address that an
+/// earlier run of the program left in TIME_WAIT can be used at once.
+///
+/// **Errors**: `io_error`; with `error` given it is set instead, and the listener is a closed one.
+[[nodiscard]] tcp_listener listen_tcp(const socket_address& address, listen_options options = {});
+[[nodiscard]] tcp_listener listen_tcp(const socket_address& address, std::error_code& error);
+[[nodiscard]] tcp_listener listen_tcp(
+    const socket_address& address, listen_options options, std::error_code& error
+);
+
+/// What `accept` returns, to be awaited: gives the connection.
+class [[nodiscard("an operation happens only when it is awaited")]] accept_operation final
+    : public detail::io_call {
+ public:
+  accept_operation(detail::io_resource* listener, std::error_code* error) noexcept;
+
+  [[nodiscard]] detail::io_awaiter<accept_operation> make_awaiter() noexcept {
+    return detail::io_awaiter<accept_operation>(*this);
+  }
+
+ private:
+  friend class detail::io_awaiter<accept_operation>;
+  bool ready();
+  tcp_stream take();
+
+  detail::io_handle made_;
+};
+
+/// What `connect_tcp` returns, to be awaited: gives the connection.
+class [[nodiscard("an operation happens only when it is awaited")]] connect_operation final
+    : public detail::io_call {
+ public:
+  connect_operation(const socket_address& address, std::error_code* error);
+
+  [[nodiscard]] detail::io_awaiter<connect_operation> make_awaiter() noexcept {
+    return detail::io_awaiter<connect_operation>(*this);
+  }
+
+ private:
+  friend class detail::io_awaiter<connect_operation>;
+  connect_operation(detail::io_handle made, const socket_address& address, std::error_code* error);
+  bool ready();
+  tcp_stream take();
+
+  detail::io_handle made_;
+  alignas(8) std::array<std::byte, 28> native_;  // a sockaddr_in6 at most
+};
+
+/// Connects to `address`.
+///
+/// **Cancellation**: a cancel point; the connection is dropped.
+/// **Errors**: `io_error`, such as `std::errc::connection_refused`; with `error` given it is set
+/// instead, and the stream is a closed one.
+[[nodiscard]] connect_operation connect_tcp(const socket_address& address);
+[[nodiscard]] connect_operation connect_tcp(const socket_address& address, std::error_code& error);
+
+}  // namespace stackless::inline STACKLESS_ABI::io

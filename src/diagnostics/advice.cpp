@@ -1,0 +1,164 @@
+#include "diagnostics/verdict.hpp"
+#include "diagnostics/wording.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+constexpr std::size_t most_named = 4;
+
+std::string joined_by_or(const std::vector<std::string>& items) {
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == items.size() ? " or " : ", ") + items[i];
+  return text;
+}
+
+/// Where each of the core waits: of its frames the innermost at which the stacks differ, since that
+/// is where they can be changed one without the other.
+std::string places_of_the_core(const snapshot_data& state, const finding& found) {
+  if (found.core.size() > most_named) return {};
+  std::vector<const tasklet_info*> members;
+  for (std::uint64_t id : found.core) members.push_back(state.find_tasklet(id));
+  for (std::size_t depth = 0;; ++depth) {
+    std::vector<std::string> places;
+    for (const tasklet_info* t : members) {
+      if (t->stack.size() <= depth) return {};
+      places.push_back(place(t->stack[depth].file, t->stack[depth].line));
+    }
+    const std::set<std::string> different(places.begin(), places.end());
+    if (different.contains("")) return {};
+    if (different.size() == places.size()) return " (" + joined_by_or(places) + ")";
+  }
+}
+
+std::string place_of(const snapshot_data& state, std::uint64_t tasklet) {
+  const tasklet_info* t = state.find_tasklet(tasklet);
+  if (t == nullptr || t->stack.empty() || t->stack.front().line == 0) return {};
+  return " (" + place(t->stack.front().file, t->stack.front().line) + ")";
+}
+
+std::vector<const object_info*> objects_of_the_core(
+    const snapshot_data& state, const finding& found
+) {
+  std::vector<const object_info*> objects;
+  for (std::uint64_t id : found.core) {
+    const object_info* object = waited_for(state, id);
+    if (object != nullptr && std::find(objects.begin(), objects.end(), object) == objects.end())
+      objects.push_back(object);
+  }
+  return objects;
+}
+
+std::string any_of(const std::vector<const object_info*>& objects) {
+  if (objects.size() > most_named) return "any of the channels";
+  std::vector<std::string> names;
+  for (const object_info* object : objects) names.push_back(called(*object));
+  return joined_by_or(names);
+}
+
+std::string about_mutual_receive(const snapshot_data& state, const finding& found) {
+  const auto objects = objects_of_the_core(state, found);
+  const bool untouched =
+      state.tracked && std::all_of(objects.begin(), objects.end(), [](const object_info* object) {
+        return !object->last;
+      });
+  return fmt::format(
+      "let one {} send before it receives{}. A buffer on {} will not help: {}.",
+      found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found),
+      any_of(objects), untouched ? "nobody ever sends" : "nobody waits to send"
+  );
+}
+
+std::string about_circular_wait(const snapshot_data& state, const finding& found) {
+  const bool all_send = std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
+    return state.find_tasklet(id)->waits.operation == operation_kind::send;
+  });
+  if (!all_send) return {};
+  return fmt::format(
+      "let one {} receive before it sends{}, or give {} room for one value more.",
+      found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found),
+      any_of(objects_of_the_core(state, found))
+  );
+}
+
+std::string about_join_cycle(
+    const snapshot_data& state, const finding& found, const tasklet_info& subject
+) {
+  if (subject.waits.operation == operation_kind::join)
+    return fmt::format("leave out one of these joins{}.", places_of_the_core(state, found));
+  const std::uint64_t joiner = found.core.front();
+  return fmt::format(
+      "{} before {} joins {}{}.",
+      subject.waits.operation == operation_kind::receive
+          ? fmt::format("send on {}, or close it,", called(*waited_for(state, subject.id)))
+          : fmt::format("receive from {}", called(*waited_for(state, subject.id))),
+      called(state, joiner, found.core), called(state, found.core[1], found.core),
+      place_of(state, joiner)
+  );
+}
+
+std::string about_orphaned_channel(
+    const snapshot_data& state, const tasklet_info& subject, const object_info& object
+) {
+  if (subject.waits.operation != operation_kind::receive) return {};
+  std::string where;
+  if (object.last && object.last->operation == operation_kind::send && object.last->at.line != 0)
+    where = fmt::format(
+        " ({}, by {})", place(object.last->at.file, object.last->at.line),
+        numbered(state, object.last->tasklet)
+    );
+  return fmt::format(
+      "close {} after the last send{}: a receive from a closed channel ends instead of waiting.",
+      called(object), where
+  );
+}
+
+}  // namespace
+
+std::string advise(const snapshot_data& state, const finding& found) {
+  if (found.core.empty()) return {};
+  const std::uint64_t id = found.subject != 0 ? found.subject : found.core.front();
+  const tasklet_info& subject = *state.find_tasklet(id);
+  const object_info* object = state.find_object(subject.waits.object);
+  switch (found.why) {
+  case verdict::mutual_receive:
+    return about_mutual_receive(state, found);
+  case verdict::circular_wait:
+    return about_circular_wait(state, found);
+  case verdict::join_cycle:
+    return about_join_cycle(state, found, subject);
+  case verdict::orphaned_channel:
+    return about_orphaned_channel(state, subject, *object);
+  case verdict::self_wait:
+    if (subject.waits.operation == operation_kind::receive)
+      return "let another tasklet send: a tasklet that waits to receive cannot send to itself.";
+    return fmt::format(
+        "receive in another tasklet, or give {} a buffer: a tasklet cannot meet itself.",
+        called(*object)
+    );
+  case verdict::lost_notification:
+    return fmt::format(
+        "give {} room for 1: the value offered{} would have waited in it.", called(*object),
+        object->last->at.line == 0
+            ? ""
+            : " at " + place(object->last->at.file, object->last->at.line, object->last->at.column)
+    );
+  case verdict::buffer_full_without_receiver:
+    return fmt::format(
+        "{} needs a receiver; a {} only puts this off.", called(*object),
+        object->capacity == 0 ? "buffer" : "larger buffer"
+    );
+  case verdict::never_started:
+    return fmt::format("insert() {} before others wait for it.", numbered(state, subject.id));
+  default:
+    return {};
+  }
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

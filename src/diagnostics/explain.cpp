@@ -1,0 +1,210 @@
+#include "diagnostics/verdict.hpp"
+#include "diagnostics/wording.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+bool receives(const tasklet_info& t) {
+  return t.waits.operation == operation_kind::receive;
+}
+
+/// What somebody else would have to do.
+std::string_view counterpart(const tasklet_info& t) {
+  return receives(t) ? "send" : "receive";
+}
+std::string_view counterpart_on(const tasklet_info& t) {
+  return receives(t) ? "send on" : "receive from";
+}
+
+class sentence {
+ public:
+  sentence(const snapshot_data& state, const finding& found)
+      : state_(state),
+        found_(found),
+        subject_(*state.find_tasklet(found.subject != 0 ? found.subject : found.core.front())),
+        object_(state.find_object(subject_.waits.object)) {}
+
+  [[nodiscard]] std::string text() const {
+    switch (found_.why) {
+    case verdict::mutual_receive:
+      return each_wait("to send first");
+    case verdict::circular_wait:
+      return circular_wait();
+    case verdict::self_wait:
+      return fmt::format(
+          "{} waits {}, and only it could {}", name(subject_.id), purpose(subject_),
+          counterpart(subject_)
+      );
+    case verdict::join_cycle:
+      return join_cycle();
+    case verdict::orphaned_channel:
+      return orphaned_channel();
+    case verdict::lost_notification:
+      return lost_notification();
+    case verdict::buffer_full_without_receiver:
+      return without_receiver();
+    case verdict::never_started:
+      return fmt::format(
+          "{} was taken out of the ring before it first ran, and nobody is left to insert() it",
+          name(subject_.id)
+      );
+    case verdict::queued_behind_a_deadlock:
+      return fmt::format("what was waited for is itself held up by {}", name(subject_.id));
+    default:
+      return unknown();
+    }
+  }
+
+ private:
+  [[nodiscard]] std::string name(std::uint64_t id) const { return called(state_, id, found_.core); }
+
+  [[nodiscard]] std::string names() const {
+    constexpr std::size_t most = 5;
+    std::vector<std::string> items;
+    for (std::uint64_t id : found_.core) {
+      if (items.size() < most) {
+        items.push_back(name(id));
+      } else {
+        items.emplace_back();
+      }
+    }
+    return listed(items, most);
+  }
+
+  [[nodiscard]] std::string purpose(const tasklet_info& t) const {
+    const object_info* object = state_.find_object(t.waits.object);
+    if (object == nullptr) return "for ever";
+    switch (t.waits.operation) {
+    case operation_kind::receive:
+      return "to receive from " + called(*object);
+    case operation_kind::send:
+      return "to send on " + called(*object);
+    default:
+      return "for the end of " + name(object->tasklet);
+    }
+  }
+
+  [[nodiscard]] std::string each_wait(std::string_view for_what) const {
+    return fmt::format(
+        "{} each wait for {} {}", names(),
+        found_.core.size() == 2 ? "the other" : "another of them", for_what
+    );
+  }
+
+  [[nodiscard]] std::string circular_wait() const {
+    if (found_.core.size() != 2) return each_wait("to send or to receive first");
+    const tasklet_info& a = *state_.find_tasklet(found_.core[0]);
+    const tasklet_info& b = *state_.find_tasklet(found_.core[1]);
+    return fmt::format(
+        "{} waits {} and {} waits {}: each needs the other to go on first", name(a.id), purpose(a),
+        name(b.id), purpose(b)
+    );
+  }
+
+  [[nodiscard]] std::string join_cycle() const {
+    if (subject_.waits.operation == operation_kind::join) return each_wait("to end");
+    std::string text = name(found_.core.front());
+    constexpr std::size_t most = 4;
+    const std::size_t joins = found_.core.size() - 1;
+    for (std::size_t i = 1; i <= joins; ++i) {
+      if (joins > most && i == most) {
+        text += fmt::format(" and so on over {} more,", joins - most);
+        i = joins;
+      }
+      text += fmt::format("{} joins {}", i == 1 ? "" : ", which", name(found_.core[i]));
+    }
+    return text + fmt::format(
+                      ", which waits {}, and only {} could {}", purpose(subject_),
+                      name(found_.core.front()), counterpart(subject_)
+                  );
+  }
+
+  [[nodiscard]] std::string orphaned_channel() const {
+    std::string text;
+    if (found_.core.size() > 1 && !found_.only_core) {
+      const bool others =
+          std::any_of(object_->holders.begin(), object_->holders.end(), [&](const holder_info& h) {
+            return h.tasklet != 0 &&
+                   !std::binary_search(found_.core.begin(), found_.core.end(), h.tasklet);
+          });
+      text = fmt::format(
+          "all who hold {} wait to receive from it{}", called(*object_),
+          others ? ", or for one of those" : ""
+      );
+    } else {
+      text =
+          fmt::format("nobody is left who could {} {}", counterpart_on(subject_), called(*object_));
+      if (found_.core.size() > 1)
+        text += fmt::format(": {} tasklets wait to receive from it", found_.core.size());
+    }
+    const std::uint64_t last = object_->last ? object_->last->tasklet : 0;
+    if (last != 0 && state_.find_tasklet(last) == nullptr)
+      return text + fmt::format("; the last who used it, {}, has ended", numbered(state_, last));
+    if (found_.core.size() > 1) return text;
+    bool others = false;
+    bool outside = !state_.tracked;
+    for (const holder_info& holder : object_->holders) {
+      others |= holder.tasklet != 0 && holder.tasklet != subject_.id;
+      outside |= holder.tasklet == 0;
+    }
+    if (others) return text + fmt::format(": all who hold it wait for {}", name(subject_.id));
+    if (!outside && !object_->holders.empty())
+      return text + fmt::format(": only {} still holds it", name(subject_.id));
+    return text;
+  }
+
+  [[nodiscard]] std::string lost_notification() const {
+    const last_operation& last = *object_->last;
+    const std::string who =
+        last.tasklet == 0 ? "somebody outside the tasklets" : numbered(state_, last.tasklet);
+    std::string when;
+    if (last.tasklet != 0 && subject_.waits.since_step > last.step)
+      when = counted(subject_.waits.since_step - last.step, "step ", "steps ");
+    return fmt::format(
+        "{} offered a value on {} {}BEFORE {} began to wait; nobody was waiting then, and it was "
+        "dropped",
+        who, called(*object_), when, name(subject_.id)
+    );
+  }
+
+  [[nodiscard]] std::string without_receiver() const {
+    std::string text;
+    if (object_->capacity != 0)
+      text = fmt::format(
+          "{} is full ({} of {})", called(*object_), object_->buffered, object_->capacity
+      );
+    if (found_.core.size() == 1) return text + ", and nobody is left who could receive";
+    return text + fmt::format(
+                      "{}all {} wait to send on {}{}", text.empty() ? "" : ": ",
+                      found_.only_core ? fmt::format("{} who are left", found_.core.size())
+                                       : "who hold it",
+                      called(*object_), found_.only_core ? ", and none could receive" : ""
+                  );
+  }
+
+  [[nodiscard]] std::string unknown() const {
+    if (subject_.state == tasklet_state::paused)
+      return fmt::format("{} is paused, and nobody is left to insert() it", name(subject_.id));
+    if (subject_.wakes_nobody)
+      return fmt::format("{} is waited for, though it promised to wake nobody", name(subject_.id));
+    return {};
+  }
+
+  const snapshot_data& state_;
+  const finding& found_;
+  const tasklet_info& subject_;
+  const object_info* object_;
+};
+
+}  // namespace
+
+std::string explain(const snapshot_data& state, const finding& found) {
+  return found.core.empty() ? std::string() : sentence(state, found).text();
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,86 @@
+#include "diagnostics/report.hpp"
+
+#include <stackless/detail/diagnostics_port.hpp>
+#include <stackless/detail/scheduler_core.hpp>
+
+#include "diagnostics/snapshot.hpp"
+#include "diagnostics/verdict.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace detail {
+
+namespace {
+
+std::exception_ptr make_short_error() noexcept {
+  try {
+    deadlock_report report;
+    report.explanation = "there was no memory left to tell why";
+    return std::make_exception_ptr(deadlock_error(std::move(report)));
+  } catch (...) {
+    return std::make_exception_ptr(std::bad_alloc());
+  }
+}
+
+/// For when memory is short, and so made before that.
+const std::exception_ptr& short_error() noexcept {
+  static const std::exception_ptr error = make_short_error();
+  return error;
+}
+
+[[maybe_unused]] const std::exception_ptr& made_at_start = short_error();
+
+void print(std::string_view text) noexcept {
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+}  // namespace
+
+deadlock_report make_report(snapshot_data state, std::uint64_t told) {
+  deadlock_report report;
+  report.raised_in = told;
+  report.state = std::move(state);
+  finding found = find_verdict(report.state, told);
+  report.why = found.why;
+  report.explanation = explain(report.state, found);
+  report.advice = advise(report.state, found);
+  report.crowd = group_crowd(report.state, found);
+  report.core = std::move(found.core);
+  return report;
+}
+
+std::exception_ptr make_deadlock_error(scheduler_core& core, const tasklet_block* told) noexcept {
+  try {
+    return std::make_exception_ptr(
+        deadlock_error(make_report(take_snapshot(core), told == nullptr ? 0 : told->id))
+    );
+  } catch (...) {
+    return short_error();
+  }
+}
+
+void terminate_with_report(scheduler_core& core, const char* why) noexcept {
+  print("stackless: ");
+  print(why);
+  print("\n\n");
+  try {
+    print(to_text(take_snapshot(core)));
+  } catch (...) {
+    print("(there was no memory left for a report)\n");
+  }
+  (void)std::fflush(stderr);
+  std::terminate();
+}
+
+}  // namespace detail
+
+deadlock_error::deadlock_error(deadlock_report report)
+    : std::runtime_error(to_text(report)),
+      report_(std::make_shared<const deadlock_report>(std::move(report))) {}
+
+}  // namespace stackless::inline STACKLESS_ABI

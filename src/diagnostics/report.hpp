@@ -1,0 +1,13 @@
+#pragma once
+
+#include <stackless/deadlock.hpp>
+
+#include <cstdint>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// What is wrong in the state of a quiescent scheduler. `told`: who gets the error; 0: the caller
+/// of `run`.
+[[nodiscard]] deadlock_report make_report(snapshot_data state, std::uint64_t told);
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

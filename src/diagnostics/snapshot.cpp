@@ -1,0 +1,263 @@
+#include "diagnostics/snapshot.hpp"
+
+#include <stackless/detail/frame_slab.hpp>
+#include <stackless/detail/scheduler_core.hpp>
+#include <stackless/error.hpp>
+
+#include "diagnostics/function_name.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <unordered_map>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace detail {
+
+namespace {
+
+source_place place_of([[maybe_unused]] const site& at) {
+#if STACKLESS_TRACKING
+  if (at.line() != 0) return {at.file_name(), at.line(), at.column(), at.function_name()};
+#endif
+  return {};
+}
+
+operation_kind operation_of(wait_kind kind) {
+  switch (kind) {
+  case wait_kind::suspend:
+    return operation_kind::suspend;
+  case wait_kind::drain:
+    return operation_kind::drain;
+  case wait_kind::receive:
+    return operation_kind::receive;
+  case wait_kind::send:
+  case wait_kind::send_exception:
+    return operation_kind::send;
+  case wait_kind::join:
+    return operation_kind::join;
+  case wait_kind::sleep:
+    return operation_kind::sleep;
+  case wait_kind::io:
+    return operation_kind::io;
+  }
+  return operation_kind::none;
+}
+
+/// The wait that keeps the tasklet from running; null when there is none, or when it is complete.
+const wait* pending_wait(const tasklet_block& t) {
+  return t.waiting != nullptr && t.waiting->outcome() == wait_outcome::pending && !t.in_ring()
+             ? t.waiting
+             : nullptr;
+}
+
+tasklet_state state_of(const tasklet_block& t, bool is_running) {
+  if (is_running) return tasklet_state::running;
+  if (t.in_ring()) return tasklet_state::ready;
+  const wait* w = pending_wait(t);
+  return w != nullptr && !only_pauses(w->kind()) ? tasklet_state::blocked : tasklet_state::paused;
+}
+
+/// Function names as the compiler spells them, shortened once each: a crowd runs few functions.
+class name_table {
+ public:
+  const std::string& shortened([[maybe_unused]] const char* function) {
+    auto [entry, is_new] = names_.try_emplace(function);
+    if (is_new) entry->second = function == nullptr ? "tasklet" : short_function(function);
+    return entry->second;
+  }
+
+  std::string name_of(const tasklet_block& t) {
+    if (t.name != nullptr) return t.name;
+    if (t.is_main) return "main";
+#if STACKLESS_TRACKING
+    const frame* root = t.current_frame;
+    while (root != nullptr && root->parent != nullptr) root = root->parent;
+    if (root != nullptr) return shortened(root->function);
+#endif
+    return "tasklet";
+  }
+
+ private:
+  std::unordered_map<const char*, std::string> names_;
+};
+
+/// Finds out whose frame an address lies in.
+class frame_index {
+ public:
+  explicit frame_index(const scheduler_core& core) {
+    core.tasklets.for_each([this](tasklet_block& t) {
+      entries_.push_back({&t, t.id, holder_info::kept_arguments});
+      std::uint32_t number = 0;
+      for (frame* f = t.current_frame; f != nullptr; f = f->parent)
+        entries_.push_back({f->handle().address(), t.id, number++});
+    });
+    std::sort(entries_.begin(), entries_.end(), [](const entry& a, const entry& b) {
+      return std::less<>{}(a.address, b.address);
+    });
+  }
+
+  [[nodiscard]] holder_info holder_of(const void* handle) const {
+    const frame_slab::extent block = frame_slab::block_of(handle);
+    if (!block.contains(handle)) return {};
+    // A frame that the compiler elided lies inside its caller's, so the nearest one below is the
+    // owner.
+    auto after = std::upper_bound(
+        entries_.begin(), entries_.end(), handle,
+        [](const void* address, const entry& e) { return std::less<>{}(address, e.address); }
+    );
+    if (after == entries_.begin() || !block.contains((--after)->address)) return {};
+    return {after->tasklet, after->frame};
+  }
+
+ private:
+  struct entry {
+    const void* address;
+    std::uint64_t tasklet;
+    std::uint32_t frame;
+  };
+  std::vector<entry> entries_;
+};
+
+class photographer {
+ public:
+  explicit photographer(const scheduler_core& core) : core_(core), now_(core.now()) {}
+
+  snapshot_data take() {
+    data_.step = core_.step;
+    data_.tasklets.reserve(core_.alive);
+    core_.tasklets.for_each([this](tasklet_block& t) { add(t); });
+    add_ended();
+    name_those_mentioned();
+    add_sources();
+    return std::move(data_);
+  }
+
+ private:
+  void add(const tasklet_block& t) {
+    tasklet_info& info = data_.tasklets.emplace_back();
+    info.id = t.id;
+    info.name = names_.name_of(t);
+    info.state = state_of(t, core_.driving() && core_.current == &t);
+    info.is_main = t.is_main;
+    info.is_daemon = t.is_daemon;
+    info.wakes_nobody = t.wakes_nobody;
+    info.never_started = !t.started;
+    info.spawned_by = t.spawner;
+#if STACKLESS_TRACKING
+    if (t.spawn_site_known) {
+      info.spawned_at = place_of(t.spawned_at);
+    } else if (t.spawned_in != nullptr) {
+      info.spawned_at.function = t.spawned_in;
+    }
+#endif
+    info.stack = stack_from(t.current_frame);
+    if (const wait* w = pending_wait(t)) {
+      info.waits.operation = operation_of(w->kind());
+      info.waits.since_step = w->since();
+      info.waits.age = now_ - core_.time_of_step(w->since());
+      if (w->object != nullptr && !only_pauses(w->kind())) info.waits.object = add(*w->object);
+    }
+  }
+
+  std::uint64_t add(const wait_object& object) {
+    const auto [entry, is_new] = objects_.try_emplace(&object, data_.objects.size() + 1);
+    if (!is_new) return entry->second;
+    object_info& info = data_.objects.emplace_back();
+    info.id = entry->second;
+    std::vector<const void*> handles;
+    object.describe(info, handles);
+    info.type = clean_type(info.type);
+    if (!handles.empty()) {
+      if (!frames_) frames_.emplace(core_);
+      for (const void* handle : handles) info.holders.push_back(frames_->holder_of(handle));
+      std::sort(
+          info.holders.begin(), info.holders.end(),
+          [](const holder_info& a, const holder_info& b) {
+            return std::pair(a.tasklet, a.frame) < std::pair(b.tasklet, b.frame);
+          }
+      );
+    }
+    return info.id;
+  }
+
+  void add_ended() {
+    for (const ended_tasklet& e : core_.recently_ended()) {
+      ended_info& info = data_.ended.emplace_back();
+      info.id = e.id;
+      info.name = e.name.empty() ? names_.shortened(e.function) : std::string(e.name);
+      info.spawned_at = place_of(e.at);
+      info.step = e.step;
+      info.killed = e.killed;
+      if (e.error && !e.killed) info.error = describe(e.error);
+    }
+  }
+
+  std::string name_of(std::uint64_t id) const {
+    if (const tasklet_info* t = data_.find_tasklet(id)) return t->name;
+    for (const ended_info& e : data_.ended)
+      if (e.id == id) return e.name;
+    return {};
+  }
+
+  void name_those_mentioned() {
+    for (tasklet_info& t : data_.tasklets)
+      if (t.spawned_by != 0) t.spawned_by_name = name_of(t.spawned_by);
+    for (object_info& object : data_.objects) {
+      if (object.kind == object_kind::tasklet) object.name = name_of(object.tasklet);
+      if (object.last && object.last->tasklet != 0)
+        object.last->tasklet_name = name_of(object.last->tasklet);
+    }
+  }
+
+  void add_sources() {
+    data_.sources.timers = core_.timers.size();
+    data_.sources.silent = core_.silent_sources;
+    if (const io_backend* io = core_.io_if_made()) {
+      data_.sources.io_in_flight = io->in_flight();
+      data_.sources.io_backend = io->name();
+    }
+  }
+
+  const scheduler_core& core_;
+  std::chrono::steady_clock::time_point now_;
+  snapshot_data data_;
+  name_table names_;
+  std::optional<frame_index> frames_;
+  std::unordered_map<const wait_object*, std::uint64_t> objects_;
+};
+
+}  // namespace
+
+async_stack stack_from(const frame* innermost) {
+  std::size_t depth = 0;
+  for (const frame* f = innermost; f != nullptr; f = f->parent) ++depth;
+  async_stack stack;
+  stack.reserve(depth);
+  for (const frame* f = innermost; f != nullptr; f = f->parent) {
+    stack_frame& copy = stack.emplace_back();
+#if STACKLESS_TRACKING
+    if (f->function != nullptr) copy.function = f->function;
+    if (f->at.line() != 0) {
+      copy.file = f->at.file_name();
+      copy.line = f->at.line();
+      copy.column = f->at.column();
+    }
+#else
+    (void)copy;
+#endif
+  }
+  return stack;
+}
+
+snapshot_data take_snapshot(const scheduler_core& core) {
+  return photographer(core).take();
+}
+
+}  // namespace detail
+
+snapshot_data snapshot() {
+  return detail::take_snapshot(detail::running_scheduler());
+}
+
+}  // namespace stackless::inline STACKLESS_ABI

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <stackless/snapshot.hpp>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+class scheduler_core;
+struct frame;
+
+[[nodiscard]] snapshot_data take_snapshot(const scheduler_core& core);
+
+/// The frame and its callers, innermost first.
+[[nodiscard]] async_stack stack_from(const frame* innermost);
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,321 @@
+#include "diagnostics/tasklet_text.hpp"
+
+#include "diagnostics/function_name.hpp"
+#include "diagnostics/wording.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+constexpr std::size_t indent = 6;
+constexpr std::size_t most_frames = 24;
+constexpr std::size_t last_frames = 6;
+
+std::string_view outcome_of(const last_operation& last) {
+  switch (last.outcome) {
+  case operation_outcome::delivered:
+    return "delivered";
+  case operation_outcome::buffered:
+    return "buffered";
+  case operation_outcome::blocked:
+    return "began to wait";
+  case operation_outcome::dropped:
+    return "DROPPED: nobody was waiting";
+  case operation_outcome::refused:
+    return "refused";
+  case operation_outcome::closed:
+    return "closed";
+  case operation_outcome::created:
+    return "created";
+  case operation_outcome::none:
+    break;
+  }
+  return last.operation == operation_kind::none ? "" : "began to wait";
+}
+
+std::string channel_details(const object_info& object, bool made_is_in_its_name) {
+  std::string text = "unbuffered";
+  if (object.capacity != 0) text = fmt::format("buffer {} of {}", object.buffered, object.capacity);
+  if (object.is_closed) text += ", closed";
+  if (object.made_at.line != 0 && !made_is_in_its_name)
+    text += ", made " + place(object.made_at.file, object.made_at.line);
+  return "(" + text + ")";
+}
+
+}  // namespace
+
+std::string_view condition(const tasklet_info& t) {
+  if (t.wakes_nobody) return "wakes nobody";
+  if (t.never_started) return t.state == tasklet_state::paused ? "never started" : "ready";
+  switch (t.state) {
+  case tasklet_state::running:
+    return "running";
+  case tasklet_state::ready:
+    return "ready";
+  case tasklet_state::blocked:
+    return "blocked";
+  case tasklet_state::paused:
+    return "paused";
+  }
+  return "";
+}
+
+std::string tasklet_printer::state_of(const tasklet_info& t) const {
+  if (t.never_started)
+    return t.state == tasklet_state::paused ? "never started, and paused" : "not started yet";
+  if (t.state == tasklet_state::running) return "running";
+  if (t.state == tasklet_state::ready) return "ready";
+  const std::string_view word = t.state == tasklet_state::blocked ? "blocked" : "paused";
+  if (t.waits.operation == operation_kind::none) return std::string(word);
+  return fmt::format("{} {} (step {})", word, age_text(t.waits.age), t.waits.since_step);
+}
+
+std::string tasklet_printer::operation_of(const tasklet_info& t) const {
+  const object_info* object = state_.find_object(t.waits.object);
+  switch (t.waits.operation) {
+  case operation_kind::receive:
+  case operation_kind::send:
+    if (object == nullptr) return std::string(verb(t.waits.operation));
+    return fmt::format(
+        "{} on channel<{}> {}", verb(t.waits.operation), printable(clean_type(object->type)),
+        !object->name.empty()       ? quoted(object->name)
+        : object->made_at.line == 0 ? ""
+                                    : "made " + place(object->made_at.file, object->made_at.line)
+    );
+  case operation_kind::join:
+    return object == nullptr ? "join" : "join " + numbered(state_, object->tasklet);
+  case operation_kind::io:
+    if (object == nullptr) return "I/O";
+    return printable(object->type.empty() ? "I/O" : object->type) +
+           (object->name.empty() ? "" : " " + printable(object->name));
+  case operation_kind::suspend:
+    return "until somebody insert()s it";
+  case operation_kind::none:
+    return "";
+  default:
+    return std::string(verb(t.waits.operation));
+  }
+}
+
+std::string tasklet_printer::spawn_of(const tasklet_info& t) const {
+  std::string text;
+  if (t.is_main && t.spawned_by == 0) {
+    text = "root of run()";
+  } else {
+    text = "spawned";
+    if (t.spawned_at.line != 0) {
+      text += " " + place(t.spawned_at.file, t.spawned_at.line);
+    } else if (!t.spawned_at.function.empty()) {
+      text += " in " + printable(clean_function(t.spawned_at.function), page::columns / 2);
+    }
+    text += t.spawned_by == 0           ? " by the host"
+            : t.spawned_by_name.empty() ? fmt::format(" by #{}", t.spawned_by)
+                                        : " by " + numbered(t.spawned_by, t.spawned_by_name);
+  }
+  if (t.wakes_nobody) return text + "; a daemon that wakes nobody";
+  return t.is_daemon ? text + "; a daemon" : text;
+}
+
+void tasklet_printer::source_line(const stack_frame& frame) {
+  if (frame.line == 0 || !shown_.insert({frame.file, frame.line, frame.column}).second) return;
+  constexpr std::size_t room = page::columns - 13;
+  const source_text::excerpt excerpt = sources_.at(frame.file, frame.line, frame.column);
+  if (excerpt.text.empty() || excerpt.caret >= room) return;
+  out_.line(fmt::format("{:>10} | {}", frame.line, excerpt.text));
+  out_.line(fmt::format("{:>10} | {}^", "", std::string(excerpt.caret, ' ')));
+}
+
+void tasklet_printer::frames(const async_stack& stack, bool gets_the_error) {
+  const std::size_t shown = stack.size() > most_frames ? most_frames - last_frames : stack.size();
+  for (std::size_t i = 0; i < stack.size(); ++i) {
+    if (i == shown) {
+      i = stack.size() - last_frames;
+      out_.line(fmt::format("   …  {} more frames", i - shown));
+    }
+    std::string row = table_.row(i, stack[i]);
+    if (i == 0 && gets_the_error) {
+      constexpr std::string_view mark = "   <- gets this error";
+      row = shortened(row, page::columns - mark.size()).append(mark);
+    }
+    out_.line(row);
+    if (i == 0) source_line(stack[i]);
+  }
+}
+
+void tasklet_printer::block(const tasklet_info& t, bool gets_the_error) {
+  const object_info* object = state_.find_object(t.waits.object);
+  std::vector<std::string> parts{numbered(t.id, t.name), state_of(t), operation_of(t)};
+  if (object != nullptr && object->kind == object_kind::channel) {
+    const std::string details = channel_details(*object, object->name.empty());
+    std::size_t width = width_of(details) + 2;
+    for (const std::string& part : parts) width += width_of(part) + 3;
+    if (width - 3 <= page::columns) {
+      parts.back() += "  " + details;
+    } else {
+      parts.push_back(details);
+    }
+  }
+  out_.row(parts, 3, indent);
+  frames(t.stack, gets_the_error);
+  out_.line(std::string(indent, ' ') + spawn_of(t));
+}
+
+std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t waiter) const {
+  if (!state_.tracked) return "held by: not known without tracking";
+  constexpr std::size_t most_holders = 6;
+  std::vector<std::string> items;
+  std::string own;
+  std::size_t outside = 0;
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < object.holders.size();) {
+    const std::uint64_t id = object.holders[i].tasklet;
+    std::set<std::uint32_t> frames;
+    std::size_t handles = 0;
+    for (; i < object.holders.size() && object.holders[i].tasklet == id; ++i, ++handles)
+      if (frames.size() < most_holders) frames.insert(object.holders[i].frame);
+    if (id == 0) {
+      outside += handles;
+      continue;
+    }
+    if (id != waiter && ++others > most_holders) continue;
+    std::string where;
+    for (std::uint32_t frame : frames) {
+      if (frame == holder_info::kept_arguments) {
+        where += where.empty() ? "arguments" : ", arguments";
+      } else {
+        where += fmt::format("{}{}", where.empty() ? "frame " : ", ", frame);
+      }
+    }
+    const tasklet_info* t = state_.find_tasklet(id);
+    if (id == waiter) {
+      own = "itself in " + where;
+    } else {
+      items.push_back(fmt::format(
+          "{} {} ({})", numbered(state_, id), where, t == nullptr ? "ended" : condition(*t)
+      ));
+    }
+  }
+  if (others > most_holders) items.push_back(fmt::format("{} more", others - most_holders));
+  if (!own.empty()) items.push_back(own);
+  items.push_back(fmt::format("{} outside tasklets", outside));
+  std::string text = "held by: ";
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    std::replace(items[i].begin(), items[i].end(), ' ', page::joining_space);
+    text += (i == 0 ? "" : ", ") + items[i];
+  }
+  return text;
+}
+
+std::string tasklet_printer::last_of(const object_info& object) const {
+  if (!object.last) return "nothing was ever sent or received";
+  const last_operation& last = *object.last;
+  std::vector<std::string> items;
+  if (last.tasklet != 0) {
+    items.push_back(fmt::format("step {}", last.step));
+    items.push_back(
+        last.tasklet_name.empty() ? numbered(state_, last.tasklet)
+                                  : numbered(last.tasklet, last.tasklet_name)
+    );
+  } else {
+    items.emplace_back("from outside tasklets");
+  }
+  if (last.operation != operation_kind::none)
+    items.push_back((last.attempted_only ? "try_" : "") + std::string(verb(last.operation)));
+  if (const std::string_view outcome = outcome_of(last); !outcome.empty())
+    items.emplace_back(outcome);
+  if (last.at.line != 0) items.push_back(place(last.at.file, last.at.line, last.at.column));
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i) text += (i == 0 ? "" : ", ") + items[i];
+  return text;
+}
+
+void tasklet_printer::prospects(const tasklet_info& t) {
+  const object_info* object = state_.find_object(t.waits.object);
+  const std::string margin(indent, ' ');
+  if (object == nullptr) return;
+  if (t.waits.operation == operation_kind::join) {
+    const tasklet_info* joined = state_.find_tasklet(object->tasklet);
+    out_.paragraph(
+        margin + "freed by: ", fmt::format(
+                                   "the end of {} ({})", numbered(state_, object->tasklet),
+                                   joined == nullptr ? "ended" : condition(*joined)
+                               )
+    );
+    return;
+  }
+  if (object->kind != object_kind::channel) return;
+  const bool receives = t.waits.operation == operation_kind::receive;
+  const std::string name = object->name.empty() ? "it" : called(*object);
+  out_.paragraph(
+      margin + "freed by: ", fmt::format(
+                                 "a {} {}{}.  {}", receives ? "send on" : "receive from", name,
+                                 receives ? " or its close" : "", holders_of(*object, t.id)
+                             )
+  );
+  if (state_.tracked) out_.paragraph(margin + "last on " + name + ": ", last_of(*object));
+}
+
+void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64_t told) {
+  const tasklet_info* first = state_.find_tasklet(tasklets.front());
+  if (first == nullptr) return;
+  bool same_object = true;
+  std::chrono::nanoseconds oldest{0};
+  for (std::uint64_t id : tasklets) {
+    const tasklet_info* t = state_.find_tasklet(id);
+    if (t == nullptr) continue;
+    same_object = same_object && t->waits.object == first->waits.object;
+    oldest = std::max(oldest, t->waits.age);
+  }
+  const bool waits = first->waits.operation != operation_kind::none;
+  std::string what = waits ? operation_of(*first) : state_of(*first);
+  if (first->waits.operation == operation_kind::suspend) what = "paused " + what;
+  if (waits && !same_object) what = fmt::format("{} (and others)", what);
+  const std::string who = tasklets.size() == 1 ? numbered(first->id, first->name)
+                                               : fmt::format("{} x", tasklets.size());
+  const std::string head = fmt::format("   {}   {}", who, what);
+  if (first->stack.empty()) {
+    out_.line(head);
+  } else {
+    out_.line(table_.row(head, first->stack.front()));
+    constexpr std::size_t most_outer = 4;
+    for (std::size_t i = 0; i < first->stack.size() && first->stack.size() > 1; ++i) {
+      if (i > most_outer && i + 1 < first->stack.size()) {
+        out_.line(fmt::format("   …  {} more frames", first->stack.size() - i - 1));
+        i = first->stack.size() - 1;
+      }
+      out_.line(table_.row(i, first->stack[i]));
+    }
+  }
+  const bool has_told =
+      told != 0 && std::find(tasklets.begin(), tasklets.end(), told) != tasklets.end();
+  if (has_told) out_.line(fmt::format("      {} gets this error", numbered(state_, told)));
+  if (tasklets.size() == 1) return;
+  std::vector<std::string> names;
+  constexpr std::size_t most_names = 4;
+  for (std::uint64_t id : tasklets.first(std::min(tasklets.size(), most_names)))
+    names.push_back(numbered(state_, id));
+  if (tasklets.size() > most_names)
+    names.back() = fmt::format("{} more", tasklets.size() - most_names + 1);
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  if (waits) text += "; oldest " + age_text(oldest);
+  out_.paragraph(std::string(indent, ' '), text);
+}
+
+void tasklet_printer::ended(const ended_info& e) {
+  const std::string how = !e.error.empty() ? "by an error: " + printable(e.error, 2 * longest_name)
+                          : e.killed       ? "killed"
+                                           : "returned";
+  std::vector<std::string> parts{
+      "   " + numbered(e.id, e.name), fmt::format("step {}", e.step), how
+  };
+  if (e.spawned_at.line != 0)
+    parts.push_back("spawned " + place(e.spawned_at.file, e.spawned_at.line));
+  out_.row(parts, 3, indent);
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,154 @@
+#include "diagnostics/verdict.hpp"
+
+#include "diagnostics/knot.hpp"
+
+#include <algorithm>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+using index = wait_graph::index;
+
+const tasklet_info& info_of(const snapshot_data& state, std::uint64_t id) {
+  return state.tasklets[index_of(state, id)];
+}
+
+bool has_ended(const snapshot_data& state, std::uint64_t tasklet) {
+  return tasklet != 0 && state.find_tasklet(tasklet) == nullptr;
+}
+
+/// A value was offered in vain before `t` began to wait. Later it would have been taken.
+bool missed_a_value(const snapshot_data& state, const tasklet_info& t) {
+  if (t.waits.operation != operation_kind::receive) return false;
+  const object_info* object = state.find_object(t.waits.object);
+  return object != nullptr && object->last && object->last->operation == operation_kind::send &&
+         object->last->attempted_only && object->last->outcome == operation_outcome::dropped;
+}
+
+/// Those who wait for the end of `t` and are the only ones who could do what it waits for: the one
+/// with the lowest id, and who stands between them. Empty: there are none, or that is not certain.
+std::vector<std::uint64_t> joins_that_close_a_circle(
+    const snapshot_data& state, const wait_graph& graph, index t, const object_info& object
+) {
+  index helper = wait_graph::none;
+  bool outside = !state.tracked;
+  for (const holder_info& holder : object.holders) {
+    outside |= holder.tasklet == 0;
+    const index h = index_of(state, holder.tasklet);
+    if (h != wait_graph::none && h != t && graph.stand_in(h) == t) helper = std::min(helper, h);
+  }
+  for (index other = 0; outside && helper == wait_graph::none && other < state.tasklets.size();
+       ++other)
+    if (other != t && graph.stand_in(other) == t) helper = other;
+  if (helper == wait_graph::none) return {};
+
+  // Somebody who has ended may be the one who should have done it.
+  const std::uint64_t helper_id = state.tasklets[helper].id;
+  const std::uint64_t last = object.last ? object.last->tasklet : 0;
+  if (has_ended(state, last) || (!state.ended.empty() && last != helper_id)) return {};
+
+  std::vector<std::uint64_t> circle;
+  for (index member = helper; member != t; member = graph.joined_by(member))
+    circle.push_back(state.tasklets[member].id);
+  circle.push_back(state.tasklets[t].id);
+  return circle;
+}
+
+bool held_by_nobody_else(const object_info& object, std::uint64_t tasklet) {
+  return std::all_of(object.holders.begin(), object.holders.end(), [&](const holder_info& h) {
+    return h.tasklet == tasklet || h.tasklet == 0;
+  });
+}
+
+void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& found) {
+  const tasklet_info& t = info_of(state, found.core.front());
+  found.subject = t.id;
+  if (t.never_started && t.state == tasklet_state::paused) {
+    found.why = verdict::never_started;
+    return;
+  }
+  const object_info* object = state.find_object(t.waits.object);
+  if (!waits_for_others(t) || t.waits.operation == operation_kind::join || object == nullptr)
+    return;
+  if (missed_a_value(state, t)) {
+    found.why = verdict::lost_notification;
+    return;
+  }
+  if (!found.only_core) return;
+  const index self = index_of(state, t.id);
+  if (auto circle = joins_that_close_a_circle(state, graph, self, *object); !circle.empty()) {
+    found.why = verdict::join_cycle;
+    found.core = std::move(circle);
+  } else if (t.waits.operation == operation_kind::send && object->capacity != 0) {
+    found.why = verdict::buffer_full_without_receiver;
+  } else if (state.tracked && state.ended.empty() && held_by_nobody_else(*object, t.id)) {
+    found.why = verdict::self_wait;
+  } else {
+    found.why = verdict::orphaned_channel;
+  }
+}
+
+void judge_together(const snapshot_data& state, finding& found) {
+  const wait_info& first = info_of(state, found.core.front()).waits;
+  bool same_operation = true;
+  bool same_object = true;
+  for (std::uint64_t id : found.core) {
+    const tasklet_info& t = info_of(state, id);
+    same_operation = same_operation && t.waits.operation == first.operation;
+    same_object = same_object && t.waits.object == first.object;
+    if (found.subject == 0 && missed_a_value(state, t)) found.subject = id;
+  }
+  if (found.subject != 0) {
+    found.why = verdict::lost_notification;
+  } else if (same_operation && first.operation == operation_kind::join) {
+    found.why = verdict::join_cycle;
+  } else if (same_operation && same_object) {
+    found.why = first.operation == operation_kind::receive ? verdict::orphaned_channel
+                                                           : verdict::buffer_full_without_receiver;
+  } else if (same_operation && first.operation == operation_kind::receive) {
+    found.why = verdict::mutual_receive;
+  } else {
+    found.why = verdict::circular_wait;
+  }
+}
+
+}  // namespace
+
+const object_info* waited_for(const snapshot_data& state, std::uint64_t tasklet) {
+  const tasklet_info* t = state.find_tasklet(tasklet);
+  return t == nullptr ? nullptr : state.find_object(t->waits.object);
+}
+
+finding find_verdict(const snapshot_data& state, std::uint64_t told) {
+  finding found;
+  found.behind.assign(state.tasklets.size(), 0);
+  if (state.tasklets.empty()) return found;
+
+  const wait_graph by_handle(state, reach::by_handle);
+  const wait_graph by_reference(state, reach::by_reference);
+  const index told_index = told == 0 ? wait_graph::none : index_of(state, told);
+  const knot chosen = find_knot(state, by_handle, by_reference, told_index);
+  found.only_core = chosen.closed;
+  for (index t : chosen.members) found.core.push_back(state.tasklets[t].id);
+
+  if (found.core.size() == 1) {
+    judge_alone(state, by_reference, found);
+  } else if (found.core.size() > 1) {
+    judge_together(state, found);
+  }
+  const bool told_waits_elsewhere =
+      told_index != wait_graph::none &&
+      std::find(found.core.begin(), found.core.end(), told) == found.core.end();
+  if (found.why == verdict::unknown && told_waits_elsewhere &&
+      waits_for_others(info_of(state, found.core.front())))
+    found.why = verdict::queued_behind_a_deadlock;
+
+  std::vector<index> members;
+  for (std::uint64_t id : found.core) members.push_back(index_of(state, id));
+  const std::vector<bool> behind = by_handle.leads_to(members);
+  for (index t = 0; t < state.tasklets.size(); ++t) found.behind[t] = behind[t] ? 1 : 0;
+  return found;
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <stackless/deadlock.hpp>
+
+#include "diagnostics/wait_graph.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// What a quiescent scheduler's state comes down to.
+struct finding {
+  verdict why = verdict::unknown;
+  std::vector<std::uint64_t> core;
+  std::uint64_t subject = 0;  ///< the tasklet whose wait decides it; 0: all of the core alike
+  bool only_core =
+      true;  ///< nobody outside the core can reach what it waits for, not even by reference
+  std::vector<std::uint8_t> behind;  ///< for each tasklet of the state: it waits for the core
+};
+
+/// `told`: the tasklet that gets the error, or 0. Of several knots its own is shown.
+[[nodiscard]] finding find_verdict(const snapshot_data& state, std::uint64_t told);
+
+/// One sentence, without a full stop.
+[[nodiscard]] std::string explain(const snapshot_data& state, const finding& found);
+
+/// What to change, and what will not help; empty unless it is certainly right.
+[[nodiscard]] std::string advise(const snapshot_data& state, const finding& found);
+
+/// The tasklets that are not in the core, by how they wait: largest group first.
+[[nodiscard]] std::vector<waiting_group> group_crowd(
+    const snapshot_data& state, const finding& found
+);
+
+/// The object that the tasklet waits for, or null.
+[[nodiscard]] const object_info* waited_for(const snapshot_data& state, std::uint64_t tasklet);
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,168 @@
+#include "diagnostics/wording.hpp"
+
+#include "diagnostics/function_name.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
+/// The length of the valid UTF-8 sequence that `text` begins with, or 0.
+std::size_t sequence_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text.front());
+  const std::size_t length = lead < 0x80                   ? 1
+                             : lead >= 0xC2 && lead < 0xE0 ? 2
+                             : (lead & 0xF0) == 0xE0       ? 3
+                             : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                           : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if (!continues(text[i])) return 0;
+  return length;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t columns) {
+  std::string result;
+  std::size_t written = 0;
+  while (!text.empty() && written <= columns) {
+    const std::size_t length = sequence_length(text);
+    const auto c = static_cast<unsigned char>(text.front());
+    const bool second_control_set =
+        length == 2 && c == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
+    if (length == 0 || c < 0x20 || c == 0x7F || second_control_set) {
+      const std::string escape = c == '\n'   ? "\\n"
+                                 : c == '\t' ? "\\t"
+                                             : fmt::format("\\x{:02x}", c);
+      result += escape;
+      written += escape.size();
+      text.remove_prefix(second_control_set ? 2 : 1);
+    } else {
+      result += text.substr(0, length);
+      ++written;
+      text.remove_prefix(length);
+    }
+  }
+  return shortened(result, columns);
+}
+
+std::string quoted(std::string_view name) {
+  return "'" + printable(name) + "'";
+}
+
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return !continues(c);
+  }));
+}
+
+std::string shortened(std::string_view text, std::size_t columns) {
+  if (text.size() <= columns || width_of(text) <= columns) return std::string(text);
+  std::size_t end = 0;
+  for (std::size_t width = 0; end < text.size(); ++end)
+    if (!continues(text[end]) && ++width == columns) break;
+  return std::string(text.substr(0, end)) + "…";
+}
+
+std::string numbered(std::uint64_t id, std::string_view name) {
+  return name.empty() ? fmt::format("#{}", id) : fmt::format("#{} {}", id, printable(name));
+}
+
+std::string numbered(const snapshot_data& state, std::uint64_t id) {
+  if (const tasklet_info* t = state.find_tasklet(id)) return numbered(id, t->name);
+  for (const ended_info& ended : state.ended)
+    if (ended.id == id) return numbered(id, ended.name);
+  return numbered(id, {});
+}
+
+std::string called(
+    const snapshot_data& state, std::uint64_t id, std::span<const std::uint64_t> among
+) {
+  const tasklet_info* t = state.find_tasklet(id);
+  if (t == nullptr || t->name.empty()) return numbered(state, id);
+  // A name that sentences cannot tell from another is no name; in a large crowd that is too dear to
+  // find out.
+  constexpr std::size_t most_compared = 16;
+  bool ambiguous = among.size() > most_compared;
+  for (std::size_t i = 0; i < among.size() && !ambiguous; ++i) {
+    const tasklet_info* other = state.find_tasklet(among[i]);
+    ambiguous = other != nullptr && other->id != id && other->name == t->name;
+  }
+  return ambiguous ? numbered(id, t->name) : quoted(t->name);
+}
+
+std::string listed(std::span<const std::string> items, std::size_t most) {
+  std::string text;
+  const std::size_t shown = items.size() > most ? most - 1 : items.size();
+  for (std::size_t i = 0; i < shown; ++i) {
+    if (i != 0) text += i + 1 == items.size() ? " and " : ", ";
+    text += items[i];
+  }
+  if (shown < items.size()) text += fmt::format(" and {} more", items.size() - shown);
+  return text;
+}
+
+std::string called(const object_info& object) {
+  if (!object.name.empty()) return quoted(object.name);
+  if (object.kind != object_kind::channel) return numbered(object.tasklet, {});
+  if (object.made_at.line == 0)
+    return fmt::format("a channel<{}>", printable(clean_type(object.type)));
+  return "the channel made " +
+         place(object.made_at.file, object.made_at.line, object.made_at.column);
+}
+
+std::string_view base_name(std::string_view file) {
+  return file.substr(file.rfind('/') + 1);
+}
+
+std::string place(std::string_view file, std::uint32_t line, std::uint32_t column) {
+  if (line == 0) return {};
+  const std::string name = printable(base_name(file));
+  return column == 0 ? fmt::format("{}:{}", name, line)
+                     : fmt::format("{}:{}:{}", name, line, column);
+}
+
+std::string age_text(std::chrono::nanoseconds age) {
+  const double milliseconds = std::chrono::duration<double, std::milli>(age).count();
+  if (milliseconds < 9.95) return fmt::format("{:.1f} ms", std::max(milliseconds, 0.0));
+  if (milliseconds < 999.5) return fmt::format("{:.0f} ms", milliseconds);
+  if (milliseconds < 119'950) return fmt::format("{:.1f} s", milliseconds / 1e3);
+  if (milliseconds < 7'170'000) return fmt::format("{:.0f} min", milliseconds / 6e4);
+  return fmt::format("{:.1f} h", milliseconds / 3.6e6);
+}
+
+std::string_view verb(operation_kind operation) {
+  switch (operation) {
+  case operation_kind::none:
+    return "nothing";
+  case operation_kind::suspend:
+    return "suspend";
+  case operation_kind::drain:
+    return "drain";
+  case operation_kind::receive:
+    return "receive";
+  case operation_kind::send:
+    return "send";
+  case operation_kind::join:
+    return "join";
+  case operation_kind::sleep:
+    return "sleep";
+  case operation_kind::io:
+    return "I/O";
+  }
+  return "nothing";
+}
+
+std::string counted(std::size_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <stackless/snapshot.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+// The words that sentences and tables share. Names come from users: what goes into a report is one
+// line, without control characters, and of bounded length.
+
+inline constexpr std::size_t longest_name = 48;
+
+[[nodiscard]] std::string printable(std::string_view text, std::size_t columns = longest_name);
+[[nodiscard]] std::string quoted(std::string_view name);
+
+/// Columns that UTF-8 text takes up, all characters being one column wide.
+[[nodiscard]] std::size_t width_of(std::string_view text);
+
+/// `text` in `columns` at most; what is cut off shows as `…`.
+[[nodiscard]] std::string shortened(std::string_view text, std::size_t columns);
+
+/// `#2 ping`
+[[nodiscard]] std::string numbered(std::uint64_t id, std::string_view name);
+/// `#2 ping` of a tasklet in `state`, or of one that has ended; else `#2`.
+[[nodiscard]] std::string numbered(const snapshot_data& state, std::uint64_t id);
+
+/// How sentences about `among` name the tasklet: `'ping'`, or `#2 ping` when two have that name.
+[[nodiscard]] std::string called(
+    const snapshot_data& state, std::uint64_t id, std::span<const std::uint64_t> among
+);
+
+/// `'a', 'b' and 'c'`; after `most` of them `and 7 more`.
+[[nodiscard]] std::string listed(std::span<const std::string> items, std::size_t most = 5);
+
+/// `'a'`, or `the channel made pingpong.cpp:21:16`, or just `a channel<int>`.
+[[nodiscard]] std::string called(const object_info& object);
+
+/// `pingpong.cpp:7:13`, by base name; empty for no line.
+[[nodiscard]] std::string place(
+    std::string_view file, std::uint32_t line, std::uint32_t column = 0
+);
+[[nodiscard]] std::string_view base_name(std::string_view file);
+
+/// `12 ms`
+[[nodiscard]] std::string age_text(std::chrono::nanoseconds age);
+
+[[nodiscard]] std::string_view verb(operation_kind operation);
+[[nodiscard]] std::string counted(std::size_t count, std::string_view one, std::string_view many);
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,242 @@
+#include <stackless/error.hpp>
+#include <stackless/io/file.hpp>
+
+#include "failure.hpp"
+#include "resource.hpp"
+
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace stackless::inline STACKLESS_ABI::io {
+
+using detail::io_code;
+
+namespace {
+
+constexpr std::uint64_t here = detail::io_operation::current_position;
+
+// A file has one position for both.
+constexpr int both_directions = detail::reading | detail::writing;
+
+int flags_of(open_mode mode) noexcept {
+  switch (mode) {
+  case open_mode::read_only:
+    return O_RDONLY;
+  case open_mode::write_only:
+    return O_WRONLY;
+  case open_mode::read_write:
+    return O_RDWR;
+  case open_mode::open_or_create:
+    return O_RDWR | O_CREAT;
+  case open_mode::create_truncate:
+    return O_WRONLY | O_CREAT | O_TRUNC;
+  case open_mode::create_new:
+    return O_RDWR | O_CREAT | O_EXCL;
+  case open_mode::append:
+    return O_WRONLY | O_CREAT | O_APPEND;
+  }
+  return O_RDONLY;
+}
+
+task<> read_fully(
+    detail::io_resource* resource,
+    std::uint64_t offset,
+    bool positioned,
+    mutable_bytes into,
+    std::size_t* done
+) {
+  detail::whole_transfer whole(resource, positioned ? 0 : both_directions, into.size(), done);
+  if (into.size() == 0) detail::check_current_tasklet();
+  while (!whole.complete()) {
+    const std::size_t before = whole.moved;
+    co_await transfer_operation(
+        io_code::read, resource, into.from(before), positioned ? offset + before : here, nullptr,
+        &whole.moved
+    );
+    if (whole.moved == before) whole.throw_end_of_file("read");
+  }
+}
+
+task<> write_fully(
+    detail::io_resource* resource,
+    std::uint64_t offset,
+    bool positioned,
+    const_bytes from,
+    std::size_t* done
+) {
+  detail::whole_transfer whole(resource, positioned ? 0 : both_directions, from.size(), done);
+  if (from.size() == 0) detail::check_current_tasklet();
+  while (!whole.complete()) {
+    const std::size_t before = whole.moved;
+    co_await transfer_operation(
+        io_code::write, resource, from.from(before), positioned ? offset + before : here, nullptr,
+        &whole.moved
+    );
+    // No device does this; if one does, it must not be asked for ever.
+    if (whole.moved == before) detail::throw_failure("write", -EIO, resource);
+  }
+}
+
+std::error_code last_error() noexcept {
+  return {errno, std::system_category()};
+}
+
+}  // namespace
+
+// Reading and writing
+// ------------------------------------------------------------------------------
+
+transfer_operation file::read_some(mutable_bytes into) noexcept {
+  return transfer_operation(io_code::read, handle_.get(), into, here, nullptr);
+}
+transfer_operation file::read_some(mutable_bytes into, std::error_code& error) noexcept {
+  return transfer_operation(io_code::read, handle_.get(), into, here, &error);
+}
+transfer_operation file::read_some_at(std::uint64_t offset, mutable_bytes into) noexcept {
+  return transfer_operation(io_code::read, handle_.get(), into, offset, nullptr);
+}
+transfer_operation file::read_some_at(
+    std::uint64_t offset, mutable_bytes into, std::error_code& error
+) noexcept {
+  return transfer_operation(io_code::read, handle_.get(), into, offset, &error);
+}
+
+transfer_operation file::write_some(const_bytes from) noexcept {
+  return transfer_operation(io_code::write, handle_.get(), from, here, nullptr);
+}
+transfer_operation file::write_some(const_bytes from, std::error_code& error) noexcept {
+  return transfer_operation(io_code::write, handle_.get(), from, here, &error);
+}
+transfer_operation file::write_some_at(std::uint64_t offset, const_bytes from) noexcept {
+  return transfer_operation(io_code::write, handle_.get(), from, offset, nullptr);
+}
+transfer_operation file::write_some_at(
+    std::uint64_t offset, const_bytes from, std::error_code& error
+) noexcept {
+  return transfer_operation(io_code::write, handle_.get(), from, offset, &error);
+}
+
+task<> file::read_exactly(mutable_bytes into, std::size_t* done) {
+  return read_fully(handle_.get(), 0, false, into, done);
+}
+task<> file::read_exactly_at(std::uint64_t offset, mutable_bytes into, std::size_t* done) {
+  return read_fully(handle_.get(), offset, true, into, done);
+}
+task<> file::write_all(const_bytes from, std::size_t* done) {
+  return write_fully(handle_.get(), 0, false, from, done);
+}
+task<> file::write_all_at(std::uint64_t offset, const_bytes from, std::size_t* done) {
+  return write_fully(handle_.get(), offset, true, from, done);
+}
+
+plain_operation file::sync() noexcept {
+  return plain_operation(io_code::sync, handle_.get(), 0, nullptr);
+}
+plain_operation file::sync(std::error_code& error) noexcept {
+  return plain_operation(io_code::sync, handle_.get(), 0, &error);
+}
+plain_operation file::sync_data() noexcept {
+  return plain_operation(io_code::sync, handle_.get(), 1, nullptr);
+}
+plain_operation file::sync_data(std::error_code& error) noexcept {
+  return plain_operation(io_code::sync, handle_.get(), 1, &error);
+}
+
+// Plain functions
+// ----------------------------------------------------------------------------------
+
+std::uint64_t file::size(std::error_code& error) const noexcept {
+  struct stat status{};
+  if (::fstat(descriptor(), &status) == -1) {
+    error = last_error();
+    return 0;
+  }
+  error.clear();
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+std::uint64_t file::size() const {
+  std::error_code error;
+  const std::uint64_t result = size(error);
+  if (error) throw io_error(error, "size", descriptor(), path());
+  return result;
+}
+
+void file::truncate(std::uint64_t size, std::error_code& error) noexcept {
+  int result = 0;
+  do {
+    result = ::ftruncate(descriptor(), static_cast<off_t>(size));
+  } while (result == -1 && errno == EINTR);
+  error = result == 0 ? std::error_code() : last_error();
+}
+
+void file::truncate(std::uint64_t size) {
+  std::error_code error;
+  truncate(size, error);
+  if (error) throw io_error(error, "truncate", descriptor(), path());
+}
+
+std::string file::path() const {
+  return handle_.get() != nullptr ? handle_->path() : std::string();
+}
+
+task<> file::close() {
+  return detail::close_resource(handle_.get(), nullptr);
+}
+task<> file::close(std::error_code& error) {
+  return detail::close_resource(handle_.get(), &error);
+}
+
+// Opening
+// ------------------------------------------------------------------------------------------
+
+open_operation::open_operation(
+    std::string path, open_mode mode, unsigned permissions, std::error_code* error
+)
+    : open_operation(
+          detail::io_handle::make(detail::io_resource::kind::file, std::move(path)),
+          mode,
+          permissions,
+          error
+      ) {}
+
+open_operation::open_operation(
+    detail::io_handle made, open_mode mode, unsigned permissions, std::error_code* error
+)
+    : io_call(io_code::open, made.get(), error), made_(std::move(made)) {
+  const std::string& path = made_->path();
+  if (path.find('\0') != std::string::npos) refusal_ = -EINVAL;
+  operation_.path = path.c_str();
+  operation_.flags = static_cast<std::uint32_t>(flags_of(mode));
+  operation_.mode = permissions;
+}
+
+bool open_operation::ready() {
+  if (made_.get() == nullptr) detail::throw_misuse("an open operation was awaited twice");
+  return io_call::ready();
+}
+
+file open_operation::take() {
+  if (operation_.result >= 0) made_->descriptor = operation_.result;
+  settle();
+  if (checked() < 0) return file();
+  return file(std::move(made_));
+}
+
+open_operation open(std::string path, open_mode mode, unsigned permissions) {
+  return open_operation(std::move(path), mode, permissions, nullptr);
+}
+open_operation open(std::string path, open_mode mode, std::error_code& error) {
+  return open_operation(std::move(path), mode, 0666, &error);
+}
+open_operation open(
+    std::string path, open_mode mode, unsigned permissions, std::error_code& error
+) {
+  return open_operation(std::move(path), mode, permissions, &error);
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::io

@@ -1,0 +1,306 @@
+#include "catch.hpp"
+#include "diagnostics/report.hpp"
+#include "sample_state.hpp"
+
+using namespace stackless;
+using sample::state_builder;
+using ids = std::vector<std::uint64_t>;
+
+namespace {
+
+deadlock_report judge(state_builder& s, std::uint64_t told = 0) {
+  return detail::make_report(s.data(), told);
+}
+
+last_operation offered_in_vain(std::uint64_t tasklet, std::uint64_t step) {
+  last_operation last;
+  last.operation = operation_kind::send;
+  last.outcome = operation_outcome::dropped;
+  last.attempted_only = true;
+  last.tasklet = tasklet;
+  last.step = step;
+  last.at = {"conn.cpp", 27, 11, {}};
+  return last;
+}
+
+void ended(state_builder& s, std::uint64_t id, const char* name) {
+  ended_info e;
+  e.id = id;
+  e.name = name;
+  s.data().ended.push_back(e);
+}
+
+}  // namespace
+
+TEST_CASE("verdict: mutual receive, though main holds both channels too") {
+  auto s = sample::ping_pong();
+  s.object(1).holders.insert(s.object(1).holders.begin(), {1, 0});
+  s.object(2).holders.insert(s.object(2).holders.begin(), {1, 0});
+  const auto report = judge(s, 3);
+  CHECK(report.why == verdict::mutual_receive);
+  CHECK(report.certainty == grade::proven);
+  CHECK(report.core == ids{2, 3});
+  REQUIRE(report.crowd.size() == 1);
+  CHECK(report.crowd[0].tasklets == ids{1});
+  CHECK(report.crowd[0].behind_core);
+  CHECK(report.explanation == "'ping' and 'pong' each wait for the other to send first");
+  CHECK(report.raised_in == 3);
+}
+
+TEST_CASE("verdict: the core is no larger for others whom a reference might reach") {
+  auto s = sample::ping_pong();
+  s.object(1).holders.insert(s.object(1).holders.begin(), {1, 0});
+  s.object(2).holders.insert(s.object(2).holders.begin(), {1, 0});
+  s.tasklet("bystander");
+  const auto own = s.channel("own");
+  s.receives(4, own);
+  s.holds(1, own);
+  const auto report = judge(s);
+  CHECK(report.why == verdict::mutual_receive);
+  CHECK(report.core == ids{2, 3});
+}
+
+TEST_CASE("verdict: names that are not unique come with numbers") {
+  auto s = sample::ping_pong();
+  s.at(3).name = "ping";
+  CHECK(judge(s).explanation == "#2 ping and #3 ping each wait for the other to send first");
+}
+
+TEST_CASE("verdict: a circle of sends and receives") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("worker");
+  const auto x = s.channel("x");
+  const auto y = s.channel("y");
+  for (std::uint64_t id : {1U, 2U}) {
+    s.holds(id, x);
+    s.holds(id, y);
+  }
+  s.sends(1, x);
+  SECTION("both send") {
+    s.sends(2, y);
+    const auto report = judge(s);
+    CHECK(report.why == verdict::circular_wait);
+    CHECK_THAT(report.advice, starts_with_text("let one side receive before it sends"));
+  }
+  SECTION("one receives: what would be right is not certain") {
+    s.receives(2, y);
+    const auto report = judge(s);
+    CHECK(report.why == verdict::circular_wait);
+    CHECK(report.core == ids{1, 2});
+    CHECK(report.advice.empty());
+  }
+}
+
+TEST_CASE("verdict: self wait") {
+  state_builder s;
+  s.tasklet("main");
+  const auto c = s.channel("c");
+  s.holds(1, c);
+  SECTION("to receive") {
+    s.receives(1, c);
+    CHECK(judge(s, 1).explanation == "'main' waits to receive from 'c', and only it could send");
+  }
+  SECTION("to send") {
+    s.sends(1, c);
+    CHECK(judge(s, 1).explanation == "'main' waits to send on 'c', and only it could receive");
+  }
+  SECTION("a handle outside, and nobody else who could use it") {
+    s.receives(1, c);
+    s.holds(0, c);
+  }
+  CHECK(judge(s, 1).why == verdict::self_wait);
+  CHECK(judge(s, 1).core == ids{1});
+}
+
+TEST_CASE("verdict: no receiver") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("other");
+  const auto c = s.channel("c", 2);
+  s.object(c).buffered = 2;
+  s.holds(1, c);
+  s.sends(1, c);
+  SECTION("nobody else") {
+    s.joins(2, 1);
+    CHECK(judge(s).explanation == "'c' is full (2 of 2), and nobody is left who could receive");
+  }
+  SECTION("all of them send") {
+    s.holds(2, c);
+    s.sends(2, c);
+    CHECK(judge(s).core == ids{1, 2});
+  }
+  CHECK(judge(s).why == verdict::buffer_full_without_receiver);
+}
+
+TEST_CASE("verdict: join cycle") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("between");
+  s.tasklet("worker");
+  s.joins(1, 2);
+  s.joins(2, 3);
+  SECTION("of joins alone") {
+    s.joins(3, 1);
+    CHECK(
+        judge(s).explanation ==
+        "'main', 'between' and 'worker' each wait for another of them to end"
+    );
+  }
+  SECTION("closed by a channel") {
+    const auto c = s.channel("c");
+    s.receives(3, c);
+    s.holds(1, c);
+    s.holds(3, c);
+    CHECK(
+        judge(s).explanation ==
+        "'main' joins 'between', which joins 'worker', which waits to receive from 'c', and only "
+        "'main' could send"
+    );
+    CHECK_THAT(
+        judge(s).advice, starts_with_text("send on 'c', or close it, before 'main' joins 'between'")
+    );
+  }
+  CHECK(judge(s).why == verdict::join_cycle);
+  CHECK(judge(s).core == ids{1, 2, 3});
+}
+
+TEST_CASE("verdict: orphaned channel") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("worker");
+  const auto c = s.channel("jobs");
+  s.holds(2, c);
+  s.receives(2, c);
+  s.joins(1, 2);
+  ended(s, 9, "producer");
+  SECTION("only the receiver is left") {
+    CHECK(
+        judge(s).explanation ==
+        "nobody is left who could send on 'jobs': only 'worker' still holds it"
+    );
+    CHECK(judge(s).core == ids{2});
+  }
+  SECTION("main could have sent, but another one did") {
+    s.object(c).holders.insert(s.object(c).holders.begin(), {1, 0});
+    s.object(c).last = offered_in_vain(9, 3);
+    s.object(c).last->outcome = operation_outcome::delivered;
+    CHECK(
+        judge(s).explanation ==
+        "nobody is left who could send on 'jobs'; the last who used it, #9 producer, has ended"
+    );
+    CHECK_THAT(
+        judge(s).advice,
+        contains_text("close 'jobs' after the last send (conn.cpp:27, by #9 producer)")
+    );
+  }
+  SECTION("a pool of receivers") {
+    s.tasklet("worker");
+    s.holds(3, c);
+    s.receives(3, c);
+    CHECK(judge(s).core == ids{2, 3});
+  }
+  CHECK(judge(s).why == verdict::orphaned_channel);
+}
+
+TEST_CASE("verdict: lost notification") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("reader");
+  const auto c = s.channel("ready");
+  s.holds(2, c);
+  s.receives(2, c);
+  s.joins(1, 2);
+  s.object(c).last = offered_in_vain(3, 39);
+  ended(s, 3, "notifier");
+  const auto report = judge(s);
+  CHECK(report.why == verdict::lost_notification);
+  CHECK(
+      report.explanation ==
+      "#3 notifier offered a value on 'ready' 3 steps BEFORE 'reader' began to wait; nobody was "
+      "waiting then, and it was dropped"
+  );
+  CHECK(
+      report.advice ==
+      "give 'ready' room for 1: the value offered at conn.cpp:27:11 would have waited in it."
+  );
+  s.object(c).last->outcome = operation_outcome::delivered;
+  CHECK(judge(s).why != verdict::lost_notification);
+}
+
+TEST_CASE("verdict: never started, and paused") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("idle");
+  s.joins(1, 2);
+  CHECK(judge(s, 1).why == verdict::unknown);
+  CHECK(judge(s, 1).explanation == "'idle' is paused, and nobody is left to insert() it");
+  CHECK(judge(s, 1).advice.empty());
+  s.at(2).never_started = true;
+  CHECK(judge(s, 1).why == verdict::never_started);
+  CHECK(judge(s, 1).core == ids{2});
+}
+
+TEST_CASE("verdict: a paused tasklet that only a reference might bring in explains nothing") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("idle");
+  const auto c = s.channel("c");
+  s.receives(1, c);
+  s.holds(1, c);
+  const auto report = judge(s, 1);
+  CHECK(report.core == ids{1});
+  CHECK(report.why == verdict::unknown);
+  CHECK(report.explanation.empty());
+}
+
+TEST_CASE("verdict: the knot of the one who is told goes before others") {
+  state_builder s;
+  for (const char* name : {"main", "a", "b"}) s.tasklet(name);
+  for (std::uint64_t id : {2U, 3U}) {
+    const auto own = s.channel("own");
+    s.receives(id, own);
+    s.holds(id, own);
+  }
+  s.joins(1, 3);
+  CHECK(judge(s, 3).core == ids{3});
+  CHECK(judge(s, 1).core == ids{3});
+  CHECK(judge(s, 2).core == ids{2});
+  CHECK(judge(s).core == ids{2});
+}
+
+TEST_CASE("verdict: nobody who promised to wake nobody is a hope or a core") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("heartbeat").wakes_nobody = true;
+  const auto c = s.channel("c");
+  s.waits(2, operation_kind::sleep, 0);
+  s.receives(1, c);
+  s.holds(1, c);
+  s.holds(2, c);
+  CHECK(judge(s, 1).core == ids{1});
+  CHECK(judge(s, 1).why == verdict::orphaned_channel);
+}
+
+TEST_CASE("verdict: a report about nobody, and waits for objects that are not known") {
+  state_builder nobody;
+  CHECK(judge(nobody).why == verdict::unknown);
+  CHECK(judge(nobody, 7).core.empty());
+  state_builder s;
+  s.tasklet("main");
+  s.waits(1, operation_kind::receive, 0);
+  CHECK(judge(s, 1).why == verdict::unknown);
+}
+
+TEST_CASE("crowd: equal operation and stack make a group") {
+  auto s = sample::ping_pong();
+  for (int i = 0; i < 5; ++i) {
+    auto& t = s.tasklet("w", {{"task<> work()", "w.cpp", i < 3 ? 5U : 9U, 1}});
+    s.joins(t.id, 2);
+  }
+  const auto report = judge(s);
+  REQUIRE(report.crowd.size() == 3);
+  CHECK(report.crowd[0].tasklets == ids{4, 5, 6});
+  CHECK(report.crowd[1].tasklets == ids{7, 8});
+  CHECK(report.crowd[2].tasklets == ids{1});
+}
