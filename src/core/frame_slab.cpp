@@ -55,7 +55,9 @@ class chunk_table {
     return address < c.memory + c.size ? &c : nullptr;
   }
 
-  void reserve_one() { chunks_.reserve(chunks_.size() + 1); }
+  void reserve_one() {
+    if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size() + 16);
+  }
 
  private:
   template <std::size_t Unit>

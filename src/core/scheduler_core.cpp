@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -53,8 +51,6 @@ scheduler_core::scheduler_core(const scheduler_options& options) : options_(opti
 
 scheduler_core::~scheduler_core() {
   if (alive != 0) terminate_with_report(*this, "a scheduler was destroyed with live tasklets");
-  for (const ended_record& record : ended_)
-    if (record.owns_name) std::free(const_cast<char*>(record.name));
 }
 
 // The ring -----------------------------------------------------------------------------------------
@@ -99,10 +95,10 @@ void scheduler_core::wake_runner(drain_record& record) noexcept {
 // Raising in other tasklets ------------------------------------------------------------------------
 
 bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexcept {
-  if (t.pending) {
-    add_suppressed(t.pending, std::move(error));
-  } else {
+  if (!t.pending) {
     t.pending = std::move(error);
+  } else if (error != exit_exception()) {
+    add_suppressed(t.pending, std::move(error));
   }
   t.attention = static_cast<std::uint8_t>((t.attention & ~raise_at_next) | raise_here);
   if (t.in_ring()) return true;
@@ -177,7 +173,7 @@ void scheduler_core::end_daemons() noexcept {
 void scheduler_core::exit_all() noexcept {
   tasklets.for_each([this](tasklet_block& t) {
     t.attention |= torn_down;
-    if (!t.pending) (void)interrupt(t, exit_exception());
+    (void)interrupt(t, exit_exception());
   });
 }
 
@@ -357,34 +353,81 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
   }
 }
 
+/// First run: whether there is something to resume.
+inline bool scheduler_core::enter(tasklet_block& t) noexcept {
+  t.started = true;
+  if ((t.attention & raise_here) != 0) [[unlikely]] {  // it never enters its function
+    t.error = std::exchange(t.pending, nullptr);
+    ended = &t;
+    return false;
+  }
+  if (t.current_frame != nullptr) return true;
+  try {
+    t.start();
+    return true;
+  } catch (...) {
+    t.error = std::current_exception();
+    ended = &t;
+    return false;
+  }
+}
+
 void scheduler_core::resume_current() {
   tasklet_block& t = *current;
   calls = transfers_per_turn;
-  if (t.started) [[likely]] {
+  if (t.started || enter(t)) [[likely]]
     t.current_frame->handle().resume();
-  } else {
-    t.started = true;
-    start(t);
-  }
   if (ended != nullptr) finish(*std::exchange(ended, nullptr));
 }
 
-void scheduler_core::start(tasklet_block& t) {
-  if ((t.attention & raise_here) != 0) {  // it never enters its function
-    t.error = std::exchange(t.pending, nullptr);
-    ended = &t;
-    return;
+inline void scheduler_core::remember(
+    [[maybe_unused]] const tasklet_block& t, [[maybe_unused]] const frame* root
+) noexcept {
+#if STACKLESS_TRACKING
+  const std::size_t place = ended_count_++ % ended_kept;
+  ended_record& record = ended_[place];
+  record.id = t.id;
+  record.name = t.name;
+  record.function = root != nullptr ? root->function : nullptr;
+  record.spawned_at = t.spawn_site_known ? t.spawned_at : site{};
+  record.step = step;
+  if (record.has_extras || t.owns_name || t.error) [[unlikely]]
+    remember_extras(place, t);
+#endif
+}
+
+void scheduler_core::remember_extras(std::size_t place, const tasklet_block& t) noexcept {
+  ended_extra& extra = ended_extras_[place];
+  ended_[place].has_extras = t.owns_name || t.error;
+  extra.error = t.error;
+  extra.killed = t.killed;
+  try {
+    extra.name = t.name != nullptr ? t.name : "";  // an owned name ends with its tasklet
+  } catch (...) {
+    extra.name.clear();  // no memory for a name: the report does without it
   }
-  if (t.current_frame == nullptr) {
-    try {
-      t.start();
-    } catch (...) {
-      t.error = std::current_exception();
-      ended = &t;
-      return;
+}
+
+std::vector<ended_tasklet> scheduler_core::recently_ended() const {
+  std::vector<ended_tasklet> list;
+  const std::uint64_t first = ended_count_ > ended_kept ? ended_count_ - ended_kept : 0;
+  for (std::uint64_t i = first; i < ended_count_; ++i) {
+    const ended_record& record = ended_[i % ended_kept];
+    ended_tasklet& item = list.emplace_back();
+    item.id = record.id;
+    item.function = record.function;
+    item.at = record.spawned_at;
+    item.step = record.step;
+    if (record.has_extras) {
+      const ended_extra& extra = ended_extras_[i % ended_kept];
+      item.error = extra.error;
+      item.killed = extra.killed;
+      item.name = extra.name;
+    } else if (record.name != nullptr) {
+      item.name = record.name;
     }
   }
-  t.current_frame->handle().resume();
+  return list;
 }
 
 void scheduler_core::finish(tasklet_block& t) noexcept {
@@ -425,39 +468,6 @@ void scheduler_core::report_end(tasklet_block& t, bool joined) noexcept {
   } else if (!t.killed && !joined) {
     deliver_uncaught(t.error);
   }
-}
-
-void scheduler_core::remember(
-    [[maybe_unused]] const tasklet_block& t, [[maybe_unused]] const frame* root
-) noexcept {
-#if STACKLESS_TRACKING
-  ended_record& record = ended_[ended_count_++ % ended_kept];
-  if (record.owns_name || t.owns_name) [[unlikely]] {
-    if (record.owns_name) std::free(const_cast<char*>(record.name));
-    record.owns_name = t.owns_name;
-  }
-  record.name = t.owns_name ? ::strdup(t.name) : t.name;
-  if (record.error || t.error) [[unlikely]]
-    record.error = t.error;
-  record.id = t.id;
-  record.function = root != nullptr ? root->function : nullptr;
-  record.spawned_at = t.spawn_site_known ? t.spawned_at : site{};
-  record.step = step;
-  record.killed = t.killed;
-#endif
-}
-
-std::vector<ended_tasklet> scheduler_core::recently_ended() const {
-  std::vector<ended_tasklet> list;
-  const std::uint64_t first = ended_count_ > ended_kept ? ended_count_ - ended_kept : 0;
-  for (std::uint64_t i = first; i < ended_count_; ++i) {
-    const ended_record& record = ended_[i % ended_kept];
-    list.push_back(
-        {record.id, record.name != nullptr ? record.name : "", record.function, record.spawned_at,
-         record.killed, record.error, record.step}
-    );
-  }
-  return list;
 }
 
 // Deadlock: design, section 5 ----------------------------------------------------------------------

@@ -15,28 +15,6 @@ constexpr std::size_t indent = 6;
 constexpr std::size_t most_frames = 24;
 constexpr std::size_t last_frames = 6;
 
-std::string_view outcome_of(const last_operation& last) {
-  switch (last.outcome) {
-  case operation_outcome::delivered:
-    return "delivered";
-  case operation_outcome::buffered:
-    return "buffered";
-  case operation_outcome::blocked:
-    return "began to wait";
-  case operation_outcome::dropped:
-    return "DROPPED: nobody was waiting";
-  case operation_outcome::refused:
-    return "refused";
-  case operation_outcome::closed:
-    return "closed";
-  case operation_outcome::created:
-    return "created";
-  case operation_outcome::none:
-    break;
-  }
-  return last.operation == operation_kind::none ? "" : "began to wait";
-}
-
 std::string channel_details(const object_info& object, bool made_is_in_its_name) {
   std::string text = "unbuffered";
   if (object.capacity != 0) text = fmt::format("buffer {} of {}", object.buffered, object.capacity);
@@ -47,22 +25,6 @@ std::string channel_details(const object_info& object, bool made_is_in_its_name)
 }
 
 }  // namespace
-
-std::string_view condition(const tasklet_info& t) {
-  if (t.wakes_nobody) return "wakes nobody";
-  if (t.never_started) return t.state == tasklet_state::paused ? "never started" : "ready";
-  switch (t.state) {
-  case tasklet_state::running:
-    return "running";
-  case tasklet_state::ready:
-    return "ready";
-  case tasklet_state::blocked:
-    return "blocked";
-  case tasklet_state::paused:
-    return "paused";
-  }
-  return "";
-}
 
 std::string tasklet_printer::state_of(const tasklet_info& t) const {
   if (t.never_started)
@@ -162,101 +124,6 @@ void tasklet_printer::block(const tasklet_info& t, bool gets_the_error) {
   out_.row(parts, 3, indent);
   frames(t.stack, gets_the_error);
   out_.line(std::string(indent, ' ') + spawn_of(t));
-}
-
-std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t waiter) const {
-  if (!state_.tracked) return "held by: not known without tracking";
-  constexpr std::size_t most_holders = 6;
-  std::vector<std::string> items;
-  std::string own;
-  std::size_t outside = 0;
-  std::size_t others = 0;
-  for (std::size_t i = 0; i < object.holders.size();) {
-    const std::uint64_t id = object.holders[i].tasklet;
-    std::set<std::uint32_t> frames;
-    std::size_t handles = 0;
-    for (; i < object.holders.size() && object.holders[i].tasklet == id; ++i, ++handles)
-      if (frames.size() < most_holders) frames.insert(object.holders[i].frame);
-    if (id == 0) {
-      outside += handles;
-      continue;
-    }
-    if (id != waiter && ++others > most_holders) continue;
-    std::string where;
-    for (std::uint32_t frame : frames) {
-      if (frame == holder_info::kept_arguments) {
-        where += where.empty() ? "arguments" : ", arguments";
-      } else {
-        where += fmt::format("{}{}", where.empty() ? "frame " : ", ", frame);
-      }
-    }
-    const tasklet_info* t = state_.find_tasklet(id);
-    if (id == waiter) {
-      own = "itself in " + where;
-    } else {
-      items.push_back(fmt::format(
-          "{} {} ({})", numbered(state_, id), where, t == nullptr ? "ended" : condition(*t)
-      ));
-    }
-  }
-  if (others > most_holders) items.push_back(fmt::format("{} more", others - most_holders));
-  if (!own.empty()) items.push_back(own);
-  items.push_back(fmt::format("{} outside tasklets", outside));
-  std::string text = "held by: ";
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    std::replace(items[i].begin(), items[i].end(), ' ', page::joining_space);
-    text += (i == 0 ? "" : ", ") + items[i];
-  }
-  return text;
-}
-
-std::string tasklet_printer::last_of(const object_info& object) const {
-  if (!object.last) return "nothing was ever sent or received";
-  const last_operation& last = *object.last;
-  std::vector<std::string> items;
-  if (last.tasklet != 0) {
-    items.push_back(fmt::format("step {}", last.step));
-    items.push_back(
-        last.tasklet_name.empty() ? numbered(state_, last.tasklet)
-                                  : numbered(last.tasklet, last.tasklet_name)
-    );
-  } else {
-    items.emplace_back("from outside tasklets");
-  }
-  if (last.operation != operation_kind::none)
-    items.push_back((last.attempted_only ? "try_" : "") + std::string(verb(last.operation)));
-  if (const std::string_view outcome = outcome_of(last); !outcome.empty())
-    items.emplace_back(outcome);
-  if (last.at.line != 0) items.push_back(place(last.at.file, last.at.line, last.at.column));
-  std::string text;
-  for (std::size_t i = 0; i < items.size(); ++i) text += (i == 0 ? "" : ", ") + items[i];
-  return text;
-}
-
-void tasklet_printer::prospects(const tasklet_info& t) {
-  const object_info* object = state_.find_object(t.waits.object);
-  const std::string margin(indent, ' ');
-  if (object == nullptr) return;
-  if (t.waits.operation == operation_kind::join) {
-    const tasklet_info* joined = state_.find_tasklet(object->tasklet);
-    out_.paragraph(
-        margin + "freed by: ", fmt::format(
-                                   "the end of {} ({})", numbered(state_, object->tasklet),
-                                   joined == nullptr ? "ended" : condition(*joined)
-                               )
-    );
-    return;
-  }
-  if (object->kind != object_kind::channel) return;
-  const bool receives = t.waits.operation == operation_kind::receive;
-  const std::string name = object->name.empty() ? "it" : called(*object);
-  out_.paragraph(
-      margin + "freed by: ", fmt::format(
-                                 "a {} {}{}.  {}", receives ? "send on" : "receive from", name,
-                                 receives ? " or its close" : "", holders_of(*object, t.id)
-                             )
-  );
-  if (state_.tracked) out_.paragraph(margin + "last on " + name + ": ", last_of(*object));
 }
 
 void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64_t told) {

@@ -46,7 +46,7 @@ class io_operation final : public wait_object, public list_hook {
 
   io_code code;
   bool cancel_requested = false;
-  bool silent = false;  ///< counted in `scheduler_core::silent_sources`
+  bool silent = false;              ///< counted in `scheduler_core::silent_sources`
   std::uint16_t backend_state = 0;  ///< the backend's own; zero when it takes the operation
   int descriptor = -1;
   std::uint32_t length = 0;

@@ -282,10 +282,11 @@ class scheduler_core {
   }
 
   void resume_current();
-  void start(tasklet_block& t);
+  [[nodiscard]] bool enter(tasklet_block& t) noexcept;
   void finish(tasklet_block& t) noexcept;
   void report_end(tasklet_block& t, bool joined) noexcept;
   void remember(const tasklet_block& t, const frame* root) noexcept;
+  void remember_extras(std::size_t place, const tasklet_block& t) noexcept;
   void poll(bool may_sleep);
   bool wait_for_a_source();
   void on_quiescent(tasklet_block* cause);
@@ -299,15 +300,18 @@ class scheduler_core {
 
   static constexpr std::size_t ended_kept = 8;
 
-  /// What is kept of an ended tasklet: cheap to fill in, since every tasklet ends.
+  /// What is kept of an ended tasklet: a few plain stores, since every tasklet ends.
   struct ended_record {
     std::uint64_t id = 0;
     const char* name = nullptr;
     const char* function = nullptr;
     site spawned_at{};
     std::uint64_t step = 0;
+    bool has_extras = false;  ///< `ended_extras_` of the same index says more
+  };
+  struct ended_extra {
+    std::string name;
     std::exception_ptr error;
-    bool owns_name = false;
     bool killed = false;
   };
 
@@ -327,6 +331,7 @@ class scheduler_core {
   std::chrono::steady_clock::time_point virtual_now_{};
   std::vector<time_mark> time_marks_;
   std::array<ended_record, ended_kept> ended_{};
+  std::array<ended_extra, ended_kept> ended_extras_{};
   std::uint64_t ended_count_ = 0;
   drive_mode mode_ = drive_mode::to_the_end;
 

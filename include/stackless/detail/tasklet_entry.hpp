@@ -53,8 +53,8 @@ struct direct_entry final : block_with_result<R> {
 template <class R, class F, class... A>
 struct keeping_entry final : block_with_result<R> {
   template <class... Kept>
-  keeping_entry(scheduler_core& scheduler, std::uint64_t id, Kept&&... kept)
-      : block_with_result<R>(scheduler, id), kept_(std::forward<Kept>(kept)...) {}
+  keeping_entry(scheduler_core& scheduler, std::uint64_t number, Kept&&... kept)
+      : block_with_result<R>(scheduler, number), kept_(std::forward<Kept>(kept)...) {}
   keeping_entry(const keeping_entry&) = delete;
   keeping_entry& operator=(const keeping_entry&) = delete;
   ~keeping_entry() override {
