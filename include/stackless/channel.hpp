@@ -189,7 +189,7 @@ class channel : public detail::channel_handle {
   /// **Errors**: `channel_closed`, `block_trap_error`, `deadlock_error`; what moving a T throws.
   template <class U = T>
     requires std::constructible_from<T, U>
-  [[nodiscard]] detail::send_operation<T> send(U&& value) const {
+  detail::send_operation<T> send(U&& value) const {
     static_assert(
         detail::safe_in_await<U>,
         "GCC 12 destroys this temporary twice: name the variable and use send_from (docs/compilers.md)"
@@ -200,7 +200,7 @@ class channel : public detail::channel_handle {
   /// As `send`, of a value made from `arguments`.
   template <class... A>
     requires std::constructible_from<T, A...>
-  [[nodiscard]] detail::send_operation<T> emplace(A&&... arguments) const {
+  detail::send_operation<T> emplace(A&&... arguments) const {
     static_assert(
         (detail::safe_in_await<A> && ...),
         "GCC 12 destroys this temporary twice: name the variable and use send_from (docs/compilers.md)"
@@ -209,13 +209,13 @@ class channel : public detail::channel_handle {
   }
 
   /// As `send`, moving from `value` only when the send takes effect: else it keeps its value.
-  [[nodiscard]] detail::send_from_operation<T> send_from(T& value) const {
+  detail::send_from_operation<T> send_from(T& value) const {
     return detail::send_from_operation<T>(self(), value);
   }
 
   /// Makes the receiver raise `error`. It is never buffered: it waits for a receiver, behind all values.
   /// **Errors**: as `send`; `std::invalid_argument` for a null error.
-  [[nodiscard]] detail::send_exception_operation<T> send_exception(std::exception_ptr error) const {
+  detail::send_exception_operation<T> send_exception(std::exception_ptr error) const {
     if (!error) throw std::invalid_argument("send_exception: a null exception_ptr is no error");
     return detail::send_exception_operation<T>(self(), std::move(error));
   }
@@ -225,12 +225,12 @@ class channel : public detail::channel_handle {
   /// **Cancellation**: a cancel point; a receive that raised took no value.
   /// **Errors**: `channel_closed` when closed and empty, `block_trap_error`, `deadlock_error`, and what was
   /// sent by `send_exception`.
-  [[nodiscard]] detail::receive_operation<T, false> receive() const {
+  detail::receive_operation<T, false> receive() const {
     return detail::receive_operation<T, false>(self());
   }
 
   /// As `receive`, for loops: nothing when closed and empty.
-  [[nodiscard]] detail::receive_operation<T, true> next() const {
+  detail::receive_operation<T, true> next() const {
     return detail::receive_operation<T, true>(self());
   }
 

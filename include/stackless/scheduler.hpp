@@ -227,26 +227,26 @@ task_result_t<F, A...> run(F f, A... args) {
 ///
 /// **Cancellation**: a cancel point.
 /// **Wakes**: the next in the ring; the caller keeps its place.
-[[nodiscard]] inline detail::yield_operation yield() noexcept { return {}; }
+inline detail::yield_operation yield() noexcept { return {}; }
 
 /// Leaves the ring, paused, until somebody inserts this tasklet. Main comes back by itself when
 /// nothing else can run.
 ///
 /// **Cancellation**: a cancel point.
 /// **Errors**: `deadlock_error` when that leaves nobody to insert it.
-[[nodiscard]] inline detail::suspend_operation suspend() noexcept { return {}; }
+inline detail::suspend_operation suspend() noexcept { return {}; }
 
 /// Runs the others until nothing can run and nothing is in flight: sleeps for I/O and timers. Tells
 /// how many still wait. Calls nest; the innermost comes back first.
 ///
 /// **Cancellation**: a cancel point.
 /// **Errors**: an error that a tasklet did not catch, when nobody joins that tasklet.
-[[nodiscard]] inline detail::drain_operation drain() noexcept {
+inline detail::drain_operation drain() noexcept {
   return detail::drain_operation(false);
 }
 
 /// One look at I/O and timers, then runs the others until the ring is empty. Never sleeps.
-[[nodiscard]] inline detail::drain_operation drain_ready() noexcept {
+inline detail::drain_operation drain_ready() noexcept {
   return detail::drain_operation(true);
 }
 

@@ -234,21 +234,21 @@ class any_tasklet {
   /// **Errors**: `tasklet_exit`, if it kills itself.
   /// **Wakes**: the target runs at once, off whatever it waited for; the caller keeps its place in the
   /// ring. With I/O in flight the target dies when its operation has ended, and the caller goes on.
-  [[nodiscard]] detail::direct_switch_operation kill() const;
+  detail::direct_switch_operation kill() const;
 
   /// Raises `error` in it, now. As `kill` in all else.
   /// **Errors**: `std::logic_error` if it has ended; `std::invalid_argument` for a null error.
-  [[nodiscard]] detail::direct_switch_operation raise(std::exception_ptr error) const;
+  detail::direct_switch_operation raise(std::exception_ptr error) const;
 
   /// Runs it now; the caller keeps its place in the ring. Nothing on oneself.
   /// **Errors**: `std::logic_error` if it is blocked or has ended.
-  [[nodiscard]] detail::direct_switch_operation run() const;
+  detail::direct_switch_operation run() const;
 
   /// As `run`, but the caller leaves the ring and is paused until somebody inserts it.
-  [[nodiscard]] detail::direct_switch_operation switch_to() const;
+  detail::direct_switch_operation switch_to() const;
 
   /// Waits until it has ended; see `tasklet::join`.
-  [[nodiscard]] detail::join_operation<void> join() const;
+  detail::join_operation<void> join() const;
 
   /// For the library.
   [[nodiscard]] detail::tasklet_block& block() const;
@@ -271,7 +271,7 @@ class tasklet : public any_tasklet {
   /// **Errors**: what it ended with; `tasklet_killed` if it was killed; `std::logic_error` for joining
   /// oneself, a tasklet of another scheduler, or for a move-only result that was taken before.
   /// **Wakes**: joiners go to the tail in the order in which they came.
-  [[nodiscard]] detail::join_operation<T> join() const {
+  detail::join_operation<T> join() const {
     return detail::join_operation<T>(block());
   }
 };

@@ -50,7 +50,7 @@ void run_test(F body) {
 ///
 /// **Cancellation**: a cancel point.
 /// **Errors**: an error that a tasklet did not catch, when nobody joins it.
-[[nodiscard]] inline detail::drain_operation wait_all_blocked() noexcept { return drain_ready(); }
+inline detail::drain_operation wait_all_blocked() noexcept { return drain_ready(); }
 
 }  // namespace stackless::inline STACKLESS_ABI::testing
 

@@ -60,12 +60,12 @@ class [[nodiscard("an operation happens only when it is awaited")]] sleep_operat
 /// **Cancellation**: a cancel point; the timer is removed.
 /// **Wakes**: at the tail. A pending sleep is a source: while one is left, nothing is a deadlock.
 /// O(log n) in pending timers.
-[[nodiscard]] inline detail::sleep_operation sleep_until(time_point deadline) noexcept {
+inline detail::sleep_operation sleep_until(time_point deadline) noexcept {
   return detail::sleep_operation(deadline);
 }
 
 /// As `sleep_until`, from now. **Errors**: `std::logic_error` outside a running scheduler.
-[[nodiscard]] inline detail::sleep_operation sleep_for(std::chrono::nanoseconds duration) {
+inline detail::sleep_operation sleep_for(std::chrono::nanoseconds duration) {
   return detail::sleep_operation(detail::deadline_in(duration));
 }
 
