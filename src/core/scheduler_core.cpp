@@ -53,6 +53,11 @@ scheduler_core::~scheduler_core() {
   if (alive != 0) terminate_with_report(*this, "a scheduler was destroyed with live tasklets");
 }
 
+void scheduler_core::check_thread() const {
+  if (std::this_thread::get_id() != thread_)
+    throw_misuse("a tasklet or scheduler was used from another thread than its own");
+}
+
 // The ring -----------------------------------------------------------------------------------------
 
 std::size_t scheduler_core::run_count() const noexcept {
@@ -306,6 +311,7 @@ struct activation {
 }  // namespace
 
 scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
+  check_thread();
   const activation active(this, driving_);
   mode_ = mode;
   note_time();
@@ -483,7 +489,7 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
     return;
   }
 
-  if (cause == nullptr || cause->waiting == nullptr) cause = nullptr;
+  if (cause != nullptr && (cause->waiting == nullptr || cause->wakes_nobody)) cause = nullptr;
   const bool again = is_same_deadlock(cause != nullptr ? cause : (main_waits ? main : nullptr));
   const int level = again ? last_deadlock_.level + 1 : 0;
   tasklet_block* told = level == 0 && cause != nullptr ? cause

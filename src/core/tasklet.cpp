@@ -185,6 +185,7 @@ bool any_tasklet::is_current() const {
 void any_tasklet::insert() const {
   detail::tasklet_block& t = block();
   if (t.ended) detail::throw_misuse("insert: the tasklet has ended");
+  t.home->check_thread();
   if (t.in_ring()) return;
   if (t.blocked())
     detail::throw_misuse("insert: the tasklet is blocked, only what it waits for can wake it");
@@ -194,6 +195,7 @@ void any_tasklet::insert() const {
 void any_tasklet::remove() const {
   detail::tasklet_block& t = block();
   if (t.ended) return;
+  t.home->check_thread();
   if (is_current()) detail::throw_misuse("remove: the running tasklet cannot be removed");
   if (blocked()) detail::throw_misuse("remove: the tasklet is blocked");
   if (t.in_ring()) t.home->leave(t);
@@ -202,6 +204,7 @@ void any_tasklet::remove() const {
 void any_tasklet::kill_pending() const {
   detail::tasklet_block& t = block();
   if (t.ended) return;
+  t.home->check_thread();
   if (is_current()) throw tasklet_exit{};
   (void)t.home->interrupt(t, detail::exit_exception());
 }

@@ -68,12 +68,11 @@ bool io_operation::withdraw(wait& w) noexcept {
 void io_operation::describe(object_info& info, std::vector<const void*>&) const {
   info.kind = object_kind::io_operation;
   info.type = name_of(code);
-  info.name = info.type;
   const std::string subject = resource != nullptr ? resource->name() : std::string();
   if (!subject.empty()) {
-    info.name += " \"" + subject + "\"";
+    info.name = "\"" + subject + "\"";
   } else if (descriptor >= 0) {
-    info.name += " descriptor " + std::to_string(descriptor);
+    info.name = "descriptor " + std::to_string(descriptor);
   }
   if (cancel_requested) info.name += " (cancel requested)";
 }

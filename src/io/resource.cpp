@@ -60,9 +60,8 @@ bool io_resource::withdraw(wait&) noexcept {
 void io_resource::describe(object_info& info, std::vector<const void*>&) const {
   info.kind = object_kind::io_operation;
   info.type = name_of(io_code::close);
-  info.name = "close";
-  if (const std::string subject = name(); !subject.empty()) info.name += " \"" + subject + "\"";
-  info.name += ", after " + std::to_string(in_flight) + " operations that were cancelled";
+  if (const std::string subject = name(); !subject.empty()) info.name = "\"" + subject + "\", ";
+  info.name += "after " + std::to_string(in_flight) + " cancelled operations";
 }
 
 // Closing

@@ -100,6 +100,9 @@ void channel_core::describe(
     case action_outcome::closed:
       last.outcome = operation_outcome::closed;
       break;
+    case action_outcome::blocked:
+      last.outcome = operation_outcome::blocked;
+      break;
     default:
       break;
   }

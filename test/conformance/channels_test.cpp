@@ -251,7 +251,7 @@ TEST_CASE("CHN-08a 3 receivers, then 3 senders: schedule_all") {
   CHECK(three_and_three(mode::all, false) == "r0=0 → s0 → r1=1 → s1 → r2=2 → s2 → M bal 0");
 }
 
-TEST_CASE("CHN-11 receive without a sender blocks the tasklet; balance -1") {
+TEST_CASE("CHN-11 receive without a sender blocks the tasklet, balance -1") {
   channel<int> c;
   const auto trace = run_case([&]() -> task<> {
     const auto r = spawn(receives, c, "R=");
@@ -341,7 +341,7 @@ TEST_CASE("CHN-19 nobody sends to himself: the send blocks") {
   );
 }
 
-TEST_CASE("CHN-21 send_exception by a blocked sender raises in the receiver; the sender goes on") {
+TEST_CASE("CHN-21 send_exception by a blocked sender raises in the receiver, the sender goes on") {
   channel<int> c;
   const auto s = [&]() -> task<> {
     co_await c.send_exception(value_error("boom"));
@@ -579,7 +579,7 @@ TEST_CASE("CHN-45 a receiver that catches a raised error and receives again goes
   CHECK(trace == "B caught → -2 → R 101 → B 202 → 0");
 }
 
-TEST_CASE("CHN-47 main blocks in receive and is served by a tasklet; order of the rest") {
+TEST_CASE("CHN-47 main blocks in receive and is served by a tasklet, order of the rest") {
   channel<int> c;
   const auto s = [&]() -> task<> {
     log("S1");

@@ -59,7 +59,7 @@ TEST_CASE("DLK-03 after the error the channel is usable again") {
   CHECK(trace == "recv!deadlock → 5");
 }
 
-TEST_CASE("DLK-05 main blocked in send; the last runnable tasklet ends normally") {
+TEST_CASE("DLK-05 main blocked in send, the last runnable tasklet ends normally") {
   channel<int> c;
   const auto trace = run_case([&]() -> task<> {
     spawn(says, "T");
@@ -69,7 +69,7 @@ TEST_CASE("DLK-05 main blocked in send; the last runnable tasklet ends normally"
   CHECK(trace == "T → send!deadlock → 0 1");
 }
 
-TEST_CASE("DLK-07 main blocked; a tasklet fails with its own error: main gets that error") {
+TEST_CASE("DLK-07 main blocked, a tasklet fails with its own error: main gets that error") {
   channel<int> c;
   const auto trace = run_case([&]() -> task<> {
     spawn(fails, value_error("boom"));
@@ -238,7 +238,7 @@ TEST_CASE("DLK-21 a tasklet in drain is the one woken when all others are blocke
   CHECK(trace == "W run ok → M ok → M [A-BS]");
 }
 
-TEST_CASE("DLK-23 a tasklet back from a nested drain blocks; main in drain: that just returns") {
+TEST_CASE("DLK-23 a tasklet back from a nested drain blocks, main in drain: that just returns") {
   channel<int> c;
   channel<int> d;
   const auto w = [&]() -> task<> {
@@ -340,7 +340,7 @@ TEST_CASE("DLK-37 an uncaught error wakes main at once, ahead of every runnable 
   CHECK(trace == "W1 → run!ValueError(e) → rc 3 → Z → W2");
 }
 
-TEST_CASE("DLK-39 main blocked; one fails while another can run: main gets the error at once") {
+TEST_CASE("DLK-39 main blocked, one fails while another can run: main gets the error at once") {
   channel<int> c;
   const auto trace = run_case([&]() -> task<> {
     spawn(fails, value_error("t"));
@@ -464,7 +464,7 @@ TEST_CASE("DLK-49 an uncaught error while main is away by switch_to comes out of
 }
 
 // §2.2 row 4.
-TEST_CASE("DLK-10 who is told and does not catch dies of it; main gets the same error") {
+TEST_CASE("DLK-10 who is told and does not catch dies of it, main gets the same error") {
   channel<int> c;
   channel<int> m;
   const auto trace = run_case([&]() -> task<> {

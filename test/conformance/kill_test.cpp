@@ -147,7 +147,7 @@ TEST_CASE("KIL-13 kill of the current tasklet raises right there") {
   CHECK(trace == "A exit → A fin → B → M");
 }
 
-TEST_CASE("KIL-15 a tasklet may catch tasklet_exit and go on; it is then alive") {
+TEST_CASE("KIL-15 a tasklet may catch tasklet_exit and go on, it is then alive") {
   channel<int> c;
   const auto v = [&]() -> task<> {
     log("V1");
@@ -170,7 +170,7 @@ TEST_CASE("KIL-15 a tasklet may catch tasklet_exit and go on; it is then alive")
   CHECK(trace == "V1 → V exit → V fin → V2 → M [----]");
 }
 
-TEST_CASE("KIL-16 a tasklet that catches tasklet_exit and blocks again is alive; kill raises again") {
+TEST_CASE("KIL-16 a tasklet that catches tasklet_exit and blocks again is alive, kill raises again") {
   channel<int> c;
   const auto v = [&]() -> task<> {
     try {
@@ -322,7 +322,7 @@ TEST_CASE("KIL-25 raise into a never-run tasklet: its function never runs, main 
   CHECK(trace == "throw!IndexError(i) → [----]");
 }
 
-TEST_CASE("KIL-27 raise into a finished tasklet is an error in the caller; tasklet_exit is not") {
+TEST_CASE("KIL-27 raise into a finished tasklet is an error in the caller, tasklet_exit is not") {
   const auto trace = run_case([]() -> task<> {
     const auto a = spawn(says, "A");
     co_await drain();

@@ -98,7 +98,7 @@ TEST_CASE("fail_next_allocation fails one allocation, and the free blocks are th
   frame_slab::deallocate(again, 64);
 }
 
-TEST_CASE("each thread has its own blocks; a warm slab ends with its thread") {
+TEST_CASE("each thread has its own blocks, a warm slab ends with its thread") {
   const auto body = [](int n) -> task<int> { co_return n; };
   for (int i = 0; i < 3; ++i) {
     int result = 0;

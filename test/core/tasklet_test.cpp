@@ -332,7 +332,7 @@ TEST_CASE("a tasklet knows and sets its own name") {
 
 // Handles ------------------------------------------------------------------------------------------
 
-TEST_CASE("copies of a handle are the same tasklet; an empty one is none") {
+TEST_CASE("copies of a handle are the same tasklet, an empty one is none") {
   run([]() -> task<> {
     const auto t = spawn(number, 1);
     any_tasklet copy = t;

@@ -291,16 +291,3 @@ TEST_CASE("verdict: a report about nobody, and waits for objects that are not kn
   s.waits(1, operation_kind::receive, 0);
   CHECK(judge(s, 1).why == verdict::unknown);
 }
-
-TEST_CASE("crowd: equal operation and stack make a group") {
-  auto s = sample::ping_pong();
-  for (int i = 0; i < 5; ++i) {
-    auto& t = s.tasklet("w", {{"task<> work()", "w.cpp", i < 3 ? 5U : 9U, 1}});
-    s.joins(t.id, 2);
-  }
-  const auto report = judge(s);
-  REQUIRE(report.crowd.size() == 3);
-  CHECK(report.crowd[0].tasklets == ids{4, 5, 6});
-  CHECK(report.crowd[1].tasklets == ids{7, 8});
-  CHECK(report.crowd[2].tasklets == ids{1});
-}

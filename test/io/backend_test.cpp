@@ -1,5 +1,6 @@
 #include <stackless/channel.hpp>
 #include <stackless/deadlock.hpp>
+#include <stackless/snapshot.hpp>
 
 #include "io_test.hpp"
 
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -151,6 +153,54 @@ TEST_CASE("more operations that wait, and cancels, than the queues hold") {
         for (const io_operation& o : list) CHECK(o.result == not_yet);  // never inside cancel
         run_until_idle(backend);
         for (const io_operation& o : list) CHECK(o.result == -ECANCELED);
+      },
+      4
+  );
+}
+
+TEST_CASE("operations and cancels that the kernel does not take at once") {
+  with_each_backend(
+      [](io_backend& backend) {
+        const pipe_pair pipe;
+        std::deque<io_operation> nops;
+        std::deque<io_operation> polls;
+        for (int i = 0; i < 100; ++i) {
+          make(nops, io_code::nop, -1);
+          make(polls, io_code::poll, pipe.reader).back().flags = POLLIN;
+        }
+        backend.poll(0ns);
+        // A ring takes nothing from another thread, so that its queue fills up.
+        std::thread([&] {
+          for (io_operation& o : polls) backend.start(o);
+          for (io_operation& o : nops) backend.start(o);
+        }).join();
+        for (int i = 0; i < 100 && backend.in_flight() > 100; ++i) backend.poll(10ms);
+        for (const io_operation& o : nops) CHECK(o.result == 0);
+        CHECK(backend.in_flight() == 100);
+        REQUIRE(::write(pipe.writer, "x", 1) == 1);
+        std::thread([&] {
+          for (io_operation& o : polls) backend.cancel(o);
+          for (io_operation& o : nops) backend.start(o);
+          for (io_operation& o : nops) backend.cancel(o);
+        }).join();
+        run_until_idle(backend);
+        for (const io_operation& o : polls) CHECK((o.result == -ECANCELED || o.result == POLLIN));
+        for (const io_operation& o : nops) CHECK((o.result == -ECANCELED || o.result == 0));
+        CHECK(nops.back().result == -ECANCELED);
+
+        char byte = 0;
+        REQUIRE(::read(pipe.reader, &byte, 1) == 1);
+        for (io_operation& o : polls) {
+          o.cancel_requested = false;
+          backend.start(o);
+        }
+        poll_a_little(backend);
+        CHECK(backend.in_flight() == 100);
+        std::thread([&] {
+          for (io_operation& o : polls) backend.cancel(o);
+        }).join();
+        run_until_idle(backend);
+        for (const io_operation& o : polls) CHECK(o.result == -ECANCELED);
       },
       4
   );
@@ -410,6 +460,30 @@ TEST_CASE("descriptors that do not block are waited for all the same") {
   });
 }
 
+TEST_CASE("descriptors on which the kernel gives up are waited for all the same") {
+  with_each_backend([](io_backend& backend) {
+    const temporary_directory directory;
+    const int watch = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    REQUIRE(::inotify_add_watch(watch, directory.file(".").c_str(), IN_CREATE) != -1);
+    alignas(8) std::array<char, 512> bytes{};
+    std::deque<io_operation> list;
+    for (const char* name : {"one", "two"}) {
+      backend.start(make(list, io_code::read, watch, bytes.data(), bytes.size()).back());
+      poll_a_little(backend);
+      REQUIRE(list.back().result == not_yet);
+      put(directory.file(name), "");
+      run_until_idle(backend);
+      CHECK(list.back().result > 0);
+    }
+    backend.start(make(list, io_code::read, watch, bytes.data(), bytes.size()).back());
+    poll_a_little(backend);
+    backend.cancel(list.back());
+    run_until_idle(backend);
+    CHECK(list.back().result == -ECANCELED);
+    ::close(watch);
+  });
+}
+
 TEST_CASE("a write to a blocking pipe blocks nobody else") {
   with_each_backend([](io_backend& backend) {
     const pipe_pair pipe;
@@ -483,6 +557,17 @@ TEST_CASE("epoll serves the operations of one descriptor in turn") {
   CHECK(std::string_view(bytes.data(), 4) == "0123");
   CHECK(list[4].result == -ECANCELED);
   CHECK(std::string_view(&bytes[5], 5) == "45678");
+
+  // One that comes later does not overtake, though there is something to read already.
+  char first = 0;
+  char second = 0;
+  backend->start(make(list, io_code::read, pipe.reader, &first, 1).back());
+  backend->poll(0ns);
+  REQUIRE(::write(pipe.writer, "ab", 2) == 2);
+  backend->start(make(list, io_code::read, pipe.reader, &second, 1).back());
+  run_until_idle(*backend);
+  CHECK(first == 'a');
+  CHECK(second == 'b');
 }
 
 TEST_CASE("a descriptor's number that comes again") {
@@ -629,6 +714,26 @@ TEST_CASE("resources that came together with a kill do not leak") {
   });
 }
 
+TEST_CASE("a resource whose tasklet is killed before it runs again does not leak") {
+  on_each_backend([]() -> task<> {  // which counts the descriptors
+    auto listener = io::listen_tcp(any_port());
+    const auto address = listener.local_address();
+    auto acceptor = stackless::spawn([&]() -> task<> { (void)co_await listener.accept(); });
+    auto opener = stackless::spawn([]() -> task<> { (void)co_await io::open("/dev/null"); });
+    co_await stackless::yield();
+    REQUIRE(in_flight() == 2);
+    const io_test::blocking_client client(address.port());
+    auto& backend = stackless::detail::running_scheduler().io();
+    for (int i = 0; i < 1000 && in_flight() != 0; ++i) backend.poll(10ms);
+    REQUIRE(in_flight() == 0);
+    acceptor.kill_pending();
+    opener.kill_pending();
+    co_await settle();
+    CHECK_FALSE(acceptor.alive());
+    CHECK_FALSE(opener.alive());
+  });
+}
+
 TEST_CASE("close ends the operations of others first") {
   on_each_backend([]() -> task<> {
     connection pair;
@@ -753,6 +858,29 @@ TEST_CASE("operations of a tasklet that wakes nobody hide no deadlock") {
     };
     CHECK_THROWS_AS(stackless::run(options, body), stackless::deadlock_error);
   }
+}
+
+TEST_CASE("reports name the operation and what it works on") {
+  on_each_backend([]() -> task<> {
+    connection pair;
+    co_await connect_pair(pair);
+    char byte = 0;
+    auto reader = stackless::spawn([&]() -> task<> {
+      (void)co_await pair.client.read_some(io::mutable_bytes(&byte, 1));
+    });
+    co_await settle();
+    const auto& operation = stackless::detail::running_scheduler().io().operations().front();
+    stackless::object_info info;
+    std::vector<const void*> handles;
+    operation.describe(info, handles);
+    const std::string peer = "\"" + to_string(pair.client.peer_address()) + "\"";
+    CHECK(info.type == "receive");
+    CHECK(info.name == peer);
+    reader.kill_pending();
+    operation.describe(info, handles);
+    CHECK(info.name == peer + " (cancel requested)");
+    co_await stop(reader);
+  });
 }
 
 TEST_CASE("daemons in operations are ended with the program") {

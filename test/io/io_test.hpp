@@ -18,7 +18,9 @@
 #include <utility>
 #include <vector>
 
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace io_test {
@@ -121,5 +123,23 @@ inline stackless::task<> connect_pair(connection& made) {
   made.client = co_await stackless::io::connect_tcp(address);
   made.server = co_await listener.accept();
 }
+
+/// A connection to the loopback interface that no scheduler knows of.
+class blocking_client {
+ public:
+  explicit blocking_client(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  }
+  blocking_client(const blocking_client&) = delete;
+  blocking_client& operator=(const blocking_client&) = delete;
+  ~blocking_client() { ::close(socket_); }
+
+ private:
+  int socket_;
+};
 
 }  // namespace io_test

@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace stackless::inline STACKLESS_ABI::detail {
@@ -235,6 +236,10 @@ class scheduler_core {
 
   // Driving --------------------------------------------------------------------------------------
 
+  /// For plain functions, which could be called from anywhere.
+  /// \throws std::logic_error on another thread than the scheduler's
+  void check_thread() const;
+
   enum class drive_mode : std::uint8_t {
     to_the_end,   ///< until all but daemons have ended; sleeps
     while_ready   ///< one look at I/O, then until the ring is empty; never sleeps
@@ -321,6 +326,7 @@ class scheduler_core {
   };
 
   scheduler_options options_;
+  std::thread::id thread_ = std::this_thread::get_id();
   std::unique_ptr<io_backend> io_;
   std::uint64_t last_id_ = 0;
   bool driving_ = false;
