@@ -1,11 +1,11 @@
-#include "measure.hpp"
-
 #include <stackless/stackless.hpp>
 
-#include <unistd.h>
+#include "measure.hpp"
 
 #include <cstdio>
 #include <string>
+
+#include <unistd.h>
 
 namespace sl = stackless;
 
@@ -38,7 +38,9 @@ void buffered_message_128(benchmark::State& state) {
 }
 BENCHMARK(buffered_message_128);
 
-sl::task<int> leaf(int value) { co_return value; }
+sl::task<int> leaf(int value) {
+  co_return value;
+}
 
 sl::task<double> calls(int count) {
   const double start = process_cpu_nanoseconds();
@@ -53,7 +55,9 @@ void awaited_call(benchmark::State& state) {
 }
 BENCHMARK(awaited_call);
 
-sl::task<> nothing() { co_return; }
+sl::task<> nothing() {
+  co_return;
+}
 
 sl::task<double> spawn_and_run(int rounds) {
   const double start = process_cpu_nanoseconds();
@@ -125,7 +129,9 @@ std::size_t resident_bytes() {
   return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-sl::task<> blocked(sl::channel<int>& channel) { co_await channel.receive(); }
+sl::task<> blocked(sl::channel<int>& channel) {
+  co_await channel.receive();
+}
 
 struct blocked_cost {
   double nanoseconds = 0;

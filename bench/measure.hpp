@@ -4,8 +4,8 @@
 
 #include <cstddef>
 
-/// What a measurement stands against: nanoseconds, and multiples of the floor that is measured in the
-/// same process (a bare coroutine's resume and suspend). Zero: no budget.
+/// What a measurement stands against: nanoseconds, and multiples of the floor that is measured in
+/// the same process (a bare coroutine's resume and suspend). Zero: no budget.
 struct budget {
   double nanoseconds = 0;
   double times_the_floor = 0;

@@ -1,7 +1,7 @@
-#include "catch.hpp"
-
 #include <stackless/stackless.hpp>
 #include <stackless/testing.hpp>
+
+#include "catch.hpp"
 
 #include <stdexcept>
 
@@ -10,7 +10,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-sl::task<> receive_one(sl::channel<int> in) { co_await in.receive(); }
+sl::task<> receive_one(sl::channel<int> in) {
+  co_await in.receive();
+}
 
 sl::task<> sleep_long(bool& woke) {
   co_await sl::sleep_for(1h);

@@ -160,15 +160,15 @@ inline constexpr bool safe_in_await =
 
 }  // namespace detail
 
-/// Where tasklets meet: values go from senders to receivers, first come, first served. Copies are the
-/// same channel. With capacity 0 sender and receiver meet; else up to `capacity` values wait in a
-/// buffer.
+/// Where tasklets meet: values go from senders to receivers, first come, first served. Copies are
+/// the same channel. With capacity 0 sender and receiver meet; else up to `capacity` values wait in
+/// a buffer.
 ///
 /// **Lifetime**: lives as long as a handle. When the last one goes while tasklets wait, they get
 /// `channel_closed` (`next`: nothing). An operation must not outlive the handle it was made from.
 /// **Threads**: confined to one thread.
-/// **Wakes**: with capacity 0 the receiver runs next and the sender keeps its place in the ring, as in
-/// the ancestor; see `preference`. With a buffer the one who acts goes on (docs/channels.md).
+/// **Wakes**: with capacity 0 the receiver runs next and the sender keeps its place in the ring, as
+/// in the ancestor; see `preference`. With a buffer the one who acts goes on (docs/channels.md).
 template <class T>
 class channel : public detail::channel_handle {
   static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>);
@@ -191,8 +191,8 @@ class channel : public detail::channel_handle {
     requires std::constructible_from<T, U>
   detail::send_operation<T> send(U&& value) const {
     static_assert(
-        detail::safe_in_await<U>,
-        "GCC 12 destroys this temporary twice: name the variable and use send_from (docs/compilers.md)"
+        detail::safe_in_await<U>, "GCC 12 destroys this temporary twice: name the variable and use "
+                                  "send_from (docs/compilers.md)"
     );
     return detail::send_operation<T>(self(), std::forward<U>(value));
   }
@@ -202,8 +202,8 @@ class channel : public detail::channel_handle {
     requires std::constructible_from<T, A...>
   detail::send_operation<T> emplace(A&&... arguments) const {
     static_assert(
-        (detail::safe_in_await<A> && ...),
-        "GCC 12 destroys this temporary twice: name the variable and use send_from (docs/compilers.md)"
+        (detail::safe_in_await<A> && ...), "GCC 12 destroys this temporary twice: name the "
+                                           "variable and use send_from (docs/compilers.md)"
     );
     return detail::send_operation<T>(self(), std::forward<A>(arguments)...);
   }
@@ -213,7 +213,8 @@ class channel : public detail::channel_handle {
     return detail::send_from_operation<T>(self(), value);
   }
 
-  /// Makes the receiver raise `error`. It is never buffered: it waits for a receiver, behind all values.
+  /// Makes the receiver raise `error`. It is never buffered: it waits for a receiver, behind all
+  /// values.
   /// **Errors**: as `send`; `std::invalid_argument` for a null error.
   detail::send_exception_operation<T> send_exception(std::exception_ptr error) const {
     if (!error) throw std::invalid_argument("send_exception: a null exception_ptr is no error");
@@ -223,8 +224,8 @@ class channel : public detail::channel_handle {
   /// Receives a value.
   ///
   /// **Cancellation**: a cancel point; a receive that raised took no value.
-  /// **Errors**: `channel_closed` when closed and empty, `block_trap_error`, `deadlock_error`, and what was
-  /// sent by `send_exception`.
+  /// **Errors**: `channel_closed` when closed and empty, `block_trap_error`, `deadlock_error`, and
+  /// what was sent by `send_exception`.
   detail::receive_operation<T, false> receive() const {
     return detail::receive_operation<T, false>(self());
   }
@@ -253,8 +254,8 @@ class channel : public detail::channel_handle {
     return slot.take();
   }
 
-  /// No more values: receivers that wait are woken, waiting senders and the buffer are still served,
-  /// later sends raise `channel_closed`. Closing again changes nothing.
+  /// No more values: receivers that wait are woken, waiting senders and the buffer are still
+  /// served, later sends raise `channel_closed`. Closing again changes nothing.
   /// **Wakes**: receivers go to the tail in their order.
   void close() const { self().close(); }
 
@@ -275,8 +276,8 @@ class channel : public detail::channel_handle {
   [[nodiscard]] std::size_t size() const { return self().buffered; }
   [[nodiscard]] std::size_t capacity() const { return self().capacity; }
 
-  /// Who runs next after an exchange between two tasklets. The default is `receiver` with capacity 0,
-  /// `neither` with a buffer. Counts at the time of the exchange.
+  /// Who runs next after an exchange between two tasklets. The default is `receiver` with capacity
+  /// 0, `neither` with a buffer. Counts at the time of the exchange.
   [[nodiscard]] channel_preference preference() const { return self().preference(); }
   void set_preference(channel_preference side) const {
     self().set_switching(side, self().schedule_all());
@@ -299,12 +300,12 @@ class channel : public detail::channel_handle {
 
   static send_status status_of(detail::action_outcome outcome) noexcept {
     switch (outcome) {
-      case detail::action_outcome::dropped:
-        return send_status::would_block;
-      case detail::action_outcome::closed:
-        return send_status::closed;
-      default:
-        return send_status::sent;
+    case detail::action_outcome::dropped:
+      return send_status::would_block;
+    case detail::action_outcome::closed:
+      return send_status::closed;
+    default:
+      return send_status::sent;
     }
   }
 };

@@ -10,7 +10,8 @@
 namespace stackless::inline STACKLESS_ABI {
 
 /// Raised in a tasklet by `kill`, and in every tasklet at teardown. Leaving a tasklet by it is a
-/// quiet end. Outside `std::exception`, so that `catch (const std::exception&)` does not swallow it.
+/// quiet end. Outside `std::exception`, so that `catch (const std::exception&)` does not swallow
+/// it.
 class tasklet_exit final {};
 
 /// `send` on a closed channel, or `receive` on a closed and drained one.
@@ -31,8 +32,8 @@ class block_trap_error : public std::runtime_error {
   explicit block_trap_error(const std::string& what) : std::runtime_error(what) {}
 };
 
-/// The errors that came too late to be raised where `error` was raised, in order of arrival. Kept for
-/// the most recent errors of this thread.
+/// The errors that came too late to be raised where `error` was raised, in order of arrival. Kept
+/// for the most recent errors of this thread.
 [[nodiscard]] std::vector<std::exception_ptr> suppressed(const std::exception_ptr& error);
 
 /// One line about an exception: its type and, where it has one, its text.

@@ -135,15 +135,17 @@ void make_daemon(tasklet_block& t, bool wakes_nobody) noexcept;
 
 }  // namespace detail
 
-// Spawning -----------------------------------------------------------------------------------------
+// Spawning
+// -----------------------------------------------------------------------------------------
 
-/// Makes a tasklet that runs `f(args...)`, and puts it at the tail of the ring. The callable and its
-/// arguments are kept for the tasklet's life; hand references over with `borrow`.
+/// Makes a tasklet that runs `f(args...)`, and puts it at the tail of the ring. The callable and
+/// its arguments are kept for the tasklet's life; hand references over with `borrow`.
 ///
-/// **Errors**: `std::logic_error` outside a running scheduler, `std::bad_alloc`; `tasklet_exit` during
-/// teardown. What the tasklet raises goes to those who wait in `join`, else to the innermost `drain`,
-/// else to main.
-/// **Wakes**: no switch; the new tasklet runs in its turn. O(1), one or two blocks from the free list.
+/// **Errors**: `std::logic_error` outside a running scheduler, `std::bad_alloc`; `tasklet_exit`
+/// during teardown. What the tasklet raises goes to those who wait in `join`, else to the innermost
+/// `drain`, else to main.
+/// **Wakes**: no switch; the new tasklet runs in its turn. O(1), one or two blocks from the free
+/// list.
 template <class F, class... A>
   requires task_function<F, A...>
 tasklet<task_result_t<F, A...>> spawn(F f, A... args) {
@@ -194,14 +196,15 @@ any_tasklet spawn_daemon(wakes_nobody_t, tasklet_name name, F f, A... args) {
   return made;
 }
 
-// Running ------------------------------------------------------------------------------------------
+// Running
+// ------------------------------------------------------------------------------------------
 
-/// Runs `f(args...)` as the main tasklet on this thread, until every tasklet but daemons has ended, and
-/// gives main's result.
+/// Runs `f(args...)` as the main tasklet on this thread, until every tasklet but daemons has ended,
+/// and gives main's result.
 ///
 /// **Errors**: what main raised; `deadlock_error` when nothing can go on; errors that nobody took.
-/// Before it leaves with an error, all tasklets are killed: their destructors run. `std::logic_error`
-/// inside a running scheduler.
+/// Before it leaves with an error, all tasklets are killed: their destructors run.
+/// `std::logic_error` inside a running scheduler.
 template <class F, class... A>
   requires task_function<F, A...>
 task_result_t<F, A...> run(const scheduler_options& options, F f, A... args) {
@@ -221,20 +224,25 @@ task_result_t<F, A...> run(F f, A... args) {
   return run(scheduler_options{}, std::move(f), std::move(args)...);
 }
 
-// Who runs next ------------------------------------------------------------------------------------
+// Who runs next
+// ------------------------------------------------------------------------------------
 
 /// Lets all other runnable tasklets run once.
 ///
 /// **Cancellation**: a cancel point.
 /// **Wakes**: the next in the ring; the caller keeps its place.
-inline detail::yield_operation yield() noexcept { return {}; }
+inline detail::yield_operation yield() noexcept {
+  return {};
+}
 
 /// Leaves the ring, paused, until somebody inserts this tasklet. Main comes back by itself when
 /// nothing else can run.
 ///
 /// **Cancellation**: a cancel point.
 /// **Errors**: `deadlock_error` when that leaves nobody to insert it.
-inline detail::suspend_operation suspend() noexcept { return {}; }
+inline detail::suspend_operation suspend() noexcept {
+  return {};
+}
 
 /// Runs the others until nothing can run and nothing is in flight: sleeps for I/O and timers. Tells
 /// how many still wait. Calls nest; the innermost comes back first.
@@ -250,7 +258,8 @@ inline detail::drain_operation drain_ready() noexcept {
   return detail::drain_operation(true);
 }
 
-// Embedding ----------------------------------------------------------------------------------------
+// Embedding
+// ----------------------------------------------------------------------------------------
 
 /// Why a drive came back.
 enum class run_result : std::uint8_t {
@@ -260,8 +269,8 @@ enum class run_result : std::uint8_t {
 
 /// A scheduler that a host loop drives. There is no main tasklet.
 ///
-/// **Lifetime**: must be empty when it is destroyed (`shutdown`): with live tasklets left it prints its
-/// report and terminates.
+/// **Lifetime**: must be empty when it is destroyed (`shutdown`): with live tasklets left it prints
+/// its report and terminates.
 /// **Threads**: one thread; several may live on it, and one is driven at a time.
 class scheduler {
  public:
@@ -282,23 +291,24 @@ class scheduler {
     requires task_function<F, A...>
   tasklet<task_result_t<F, A...>> spawn(tasklet_name name, F f, A... args) {
     using result = task_result_t<F, A...>;
-    return tasklet<result>(detail::make_tasklet<result>(
-        *core_, name.origin(), std::move(f), std::move(args)...
-    ));
+    return tasklet<result>(
+        detail::make_tasklet<result>(*core_, name.origin(), std::move(f), std::move(args)...)
+    );
   }
 
   /// Runs until every tasklet but daemons has ended; sleeps for I/O and timers.
   ///
-  /// **Errors**: `deadlock_error` (with `deadlock_policy::wait` it returns `idle` instead); an error that
-  /// a tasklet did not catch, when nobody joins it: the next call goes on with the others.
+  /// **Errors**: `deadlock_error` (with `deadlock_policy::wait` it returns `idle` instead); an
+  /// error that a tasklet did not catch, when nobody joins it: the next call goes on with the
+  /// others.
   run_result run();
 
   /// One look at I/O and timers, then until nothing is runnable. Never sleeps, never calls a wait a
   /// deadlock: the host may still send. **Errors**: as `run` for uncaught errors.
   run_result run_ready();
 
-  /// Kills every tasklet and runs until they have ended, for `grace` at most; then it prints what is
-  /// left and terminates.
+  /// Kills every tasklet and runs until they have ended, for `grace` at most; then it prints what
+  /// is left and terminates.
   void shutdown(std::chrono::nanoseconds grace);
   void shutdown();
 

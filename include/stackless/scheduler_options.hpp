@@ -28,14 +28,17 @@ enum class deadlock_policy : std::uint8_t {
   abort   ///< print the report and terminate
 };
 
-/// Trivially destructible on purpose: GCC 12 destroys other aggregates in a co_await expression twice.
+/// Trivially destructible on purpose: GCC 12 destroys other aggregates in a co_await expression
+/// twice.
 struct scheduler_options {
   io_choice io = io_choice::automatic;
   clock_choice clock = clock_choice::steady;
   deadlock_policy on_deadlock = deadlock_policy::raise;
-  unsigned ring_entries = 256;        ///< size of the io_uring submission queue
-  unsigned resumes_between_polls = 64;  ///< loop turns (of up to 64 switches) between two looks at I/O
-  std::chrono::nanoseconds shutdown_grace = std::chrono::seconds(5);  ///< for teardown, then terminate
+  unsigned ring_entries = 256;  ///< size of the io_uring submission queue
+  unsigned resumes_between_polls =
+      64;  ///< loop turns (of up to 64 switches) between two looks at I/O
+  std::chrono::nanoseconds shutdown_grace =
+      std::chrono::seconds(5);  ///< for teardown, then terminate
 };
 
 }  // namespace stackless::inline STACKLESS_ABI

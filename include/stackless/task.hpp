@@ -16,12 +16,13 @@ template <class R>
 struct root_access;
 }  // namespace detail
 
-/// A coroutine function's call. Nothing runs until it is awaited; `co_await f(x)` then runs `f` on the
-/// caller's tasklet and gives its result, or raises what it threw. That prvalue form is the only one:
-/// a task can be neither stored nor moved, so arguments taken by reference live long enough.
+/// A coroutine function's call. Nothing runs until it is awaited; `co_await f(x)` then runs `f` on
+/// the caller's tasklet and gives its result, or raises what it threw. That prvalue form is the
+/// only one: a task can be neither stored nor moved, so arguments taken by reference live long
+/// enough.
 ///
-/// **Errors**: the call itself raises `std::bad_alloc` when there is no memory for the frame. A task
-/// that is destroyed without having been awaited says so on standard error, with its function.
+/// **Errors**: the call itself raises `std::bad_alloc` when there is no memory for the frame. A
+/// task that is destroyed without having been awaited says so on standard error, with its function.
 /// **Wakes**: a call and a return switch to no other tasklet.
 template <class T = void>
 class [[nodiscard("a task runs only when it is awaited: co_await f(x), or spawn(f, x)")]] task {

@@ -14,7 +14,8 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
-/// A tasklet's name and where it was given. A literal is kept by address, a run-time string is copied.
+/// A tasklet's name and where it was given. A literal is kept by address, a run-time string is
+/// copied.
 class tasklet_name {
  public:
   template <std::size_t N>
@@ -232,8 +233,9 @@ class any_tasklet {
   ///
   /// **Cancellation**: not a cancel point once the target has been switched to.
   /// **Errors**: `tasklet_exit`, if it kills itself.
-  /// **Wakes**: the target runs at once, off whatever it waited for; the caller keeps its place in the
-  /// ring. With I/O in flight the target dies when its operation has ended, and the caller goes on.
+  /// **Wakes**: the target runs at once, off whatever it waited for; the caller keeps its place in
+  /// the ring. With I/O in flight the target dies when its operation has ended, and the caller goes
+  /// on.
   detail::direct_switch_operation kill() const;
 
   /// Raises `error` in it, now. As `kill` in all else.
@@ -268,12 +270,11 @@ class tasklet : public any_tasklet {
   /// copied (then to the first joiner only).
   ///
   /// **Cancellation**: a cancel point; the target goes on and may be joined again.
-  /// **Errors**: what it ended with; `tasklet_killed` if it was killed; `std::logic_error` for joining
-  /// oneself, a tasklet of another scheduler, or for a move-only result that was taken before.
+  /// **Errors**: what it ended with; `tasklet_killed` if it was killed; `std::logic_error` for
+  /// joining oneself, a tasklet of another scheduler, or for a move-only result that was taken
+  /// before.
   /// **Wakes**: joiners go to the tail in the order in which they came.
-  detail::join_operation<T> join() const {
-    return detail::join_operation<T>(block());
-  }
+  detail::join_operation<T> join() const { return detail::join_operation<T>(block()); }
 };
 
 /// The running tasklet. **Errors**: `std::logic_error` outside a tasklet.

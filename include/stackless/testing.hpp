@@ -32,8 +32,8 @@ task<> checked_body(F& body) {
 
 /// Runs `body()` as the main tasklet under virtual time.
 ///
-/// **Errors**: what `body` raised, and errors that no tasklet caught; `leak_error`, with a listing, when a
-/// tasklet other than a daemon is still waiting at the end of `body`; `deadlock_error`.
+/// **Errors**: what `body` raised, and errors that no tasklet caught; `leak_error`, with a listing,
+/// when a tasklet other than a daemon is still waiting at the end of `body`; `deadlock_error`.
 template <class F>
   requires task_function<F>
 void run_test(const scheduler_options& options, F body) {
@@ -50,7 +50,9 @@ void run_test(F body) {
 ///
 /// **Cancellation**: a cancel point.
 /// **Errors**: an error that a tasklet did not catch, when nobody joins it.
-inline detail::drain_operation wait_all_blocked() noexcept { return drain_ready(); }
+inline detail::drain_operation wait_all_blocked() noexcept {
+  return drain_ready();
+}
 
 }  // namespace stackless::inline STACKLESS_ABI::testing
 
@@ -59,10 +61,13 @@ inline detail::drain_operation wait_all_blocked() noexcept { return drain_ready(
 ///     STACKLESS_TEST("a value arrives") { … co_await channel.receive(); … }
 ///
 /// Include Catch2 first. The body may use CHECK and REQUIRE; it returns `stackless::task<>`.
-#define STACKLESS_TEST(...) STACKLESS_TEST_NAMED(STACKLESS_TEST_JOIN(stackless_test_, __LINE__), __VA_ARGS__)
+#define STACKLESS_TEST(...) \
+  STACKLESS_TEST_NAMED(STACKLESS_TEST_JOIN(stackless_test_, __LINE__), __VA_ARGS__)
 #define STACKLESS_TEST_JOIN(a, b) STACKLESS_TEST_JOIN_EXPANDED(a, b)
 #define STACKLESS_TEST_JOIN_EXPANDED(a, b) a##b
-#define STACKLESS_TEST_NAMED(name, ...)                          \
-  static ::stackless::task<> name();                             \
-  TEST_CASE(__VA_ARGS__) { ::stackless::testing::run_test(name); } \
+#define STACKLESS_TEST_NAMED(name, ...)   \
+  static ::stackless::task<> name();      \
+  TEST_CASE(__VA_ARGS__) {                \
+    ::stackless::testing::run_test(name); \
+  }                                       \
   static ::stackless::task<> name()

@@ -54,8 +54,8 @@ class [[nodiscard("an operation happens only when it is awaited")]] sleep_operat
 
 }  // namespace detail
 
-/// Waits until `deadline` has come; one that is past lets the others run once. Equal deadlines wake in
-/// the order in which the sleeps began.
+/// Waits until `deadline` has come; one that is past lets the others run once. Equal deadlines wake
+/// in the order in which the sleeps began.
 ///
 /// **Cancellation**: a cancel point; the timer is removed.
 /// **Wakes**: at the tail. A pending sleep is a source: while one is left, nothing is a deadlock.

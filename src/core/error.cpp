@@ -1,11 +1,11 @@
 #include <stackless/error.hpp>
 
-#include <cxxabi.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <typeinfo>
+
+#include <cxxabi.h>
 
 namespace stackless::inline STACKLESS_ABI {
 
@@ -59,9 +59,8 @@ namespace detail {
 void add_suppressed(const std::exception_ptr& error, std::exception_ptr later) {
   if (error == later) return;
   auto& errors = table();
-  const auto entry = std::find_if(errors.begin(), errors.end(), [&](const auto& e) {
-    return e.error == error;
-  });
+  const auto entry =
+      std::find_if(errors.begin(), errors.end(), [&](const auto& e) { return e.error == error; });
   if (entry != errors.end()) {
     entry->later.push_back(std::move(later));
     return;
@@ -70,7 +69,9 @@ void add_suppressed(const std::exception_ptr& error, std::exception_ptr later) {
   errors.push_back({error, {std::move(later)}});
 }
 
-void throw_misuse(const char* sentence) { throw std::logic_error(sentence); }
+void throw_misuse(const char* sentence) {
+  throw std::logic_error(sentence);
+}
 
 }  // namespace detail
 

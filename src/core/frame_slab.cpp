@@ -1,12 +1,12 @@
 #include <stackless/detail/frame_slab.hpp>
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <utility>
 #include <vector>
+
+#include <sys/mman.h>
 
 namespace stackless::inline STACKLESS_ABI::detail::frame_slab {
 
@@ -27,8 +27,8 @@ struct chunk {
 
 constinit thread_local bool table_gone = false;
 
-// Kept by address so that an address can be looked up; touched once per chunk, never per block. Chunks
-// stay mapped until the thread ends: a warm slab is the point of having one.
+// Kept by address so that an address can be looked up; touched once per chunk, never per block.
+// Chunks stay mapped until the thread ends: a warm slab is the point of having one.
 class chunk_table {
  public:
   chunk_table() = default;
@@ -97,16 +97,16 @@ constinit thread_local bool fail_next = false;
 constinit thread_local free_lists<frame_unit> frames_set_aside{};
 constinit thread_local free_lists<block_unit> blocks_set_aside{};
 
-// From the kernel: malloc, asked for aligned memory of this size, loses a quarter of it to fragments.
+// From the kernel: malloc, asked for aligned memory of this size, loses a quarter of it to
+// fragments.
 std::byte* map_memory(std::size_t size) {
-  void* memory =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   return static_cast<std::byte*>(memory);
 }
 
-// A chunk of blocks of one class, linked so that they are handed out in address order: neighbours in
-// time are neighbours in memory.
+// A chunk of blocks of one class, linked so that they are handed out in address order: neighbours
+// in time are neighbours in memory.
 template <std::size_t Unit>
 void* first_of_new_chunk(std::size_t index) {
   const std::size_t block_size = (index + 1) * Unit;

@@ -64,7 +64,9 @@ run_result scheduler::run_ready() {
                                                              : run_result::idle;
 }
 
-void scheduler::shutdown() { shutdown(core_->options().shutdown_grace); }
+void scheduler::shutdown() {
+  shutdown(core_->options().shutdown_grace);
+}
 
 void scheduler::shutdown(std::chrono::nanoseconds grace) {
   if (core_->alive == 0) return;
@@ -72,11 +74,17 @@ void scheduler::shutdown(std::chrono::nanoseconds grace) {
   (void)core_->drive(detail::scheduler_core::drive_mode::to_the_end);
 }
 
-std::size_t scheduler::run_count() const noexcept { return core_->run_count(); }
+std::size_t scheduler::run_count() const noexcept {
+  return core_->run_count();
+}
 
-std::size_t scheduler::alive() const noexcept { return core_->alive; }
+std::size_t scheduler::alive() const noexcept {
+  return core_->alive;
+}
 
-std::size_t run_count() { return detail::running_scheduler().run_count(); }
+std::size_t run_count() {
+  return detail::running_scheduler().run_count();
+}
 
 any_tasklet main_tasklet() {
   detail::tasklet_block* main = detail::running_scheduler().main;

@@ -1,6 +1,5 @@
-#include <stackless/detail/scheduler_core.hpp>
-
 #include <stackless/detail/diagnostics_port.hpp>
+#include <stackless/detail/scheduler_core.hpp>
 #include <stackless/error.hpp>
 
 #include <algorithm>
@@ -58,7 +57,8 @@ void scheduler_core::check_thread() const {
     throw_misuse("a tasklet or scheduler was used from another thread than its own");
 }
 
-// The ring -----------------------------------------------------------------------------------------
+// The ring
+// -----------------------------------------------------------------------------------------
 
 std::size_t scheduler_core::run_count() const noexcept {
   if (current == nullptr) return 0;
@@ -71,9 +71,12 @@ std::size_t scheduler_core::run_count() const noexcept {
   return count;
 }
 
-void scheduler_core::throw_exit() { throw tasklet_exit{}; }
+void scheduler_core::throw_exit() {
+  throw tasklet_exit{};
+}
 
-// Runners ------------------------------------------------------------------------------------------
+// Runners
+// ------------------------------------------------------------------------------------------
 
 void scheduler_core::push_runner(drain_record& record) noexcept {
   record.below = runners;
@@ -97,7 +100,8 @@ void scheduler_core::wake_runner(drain_record& record) noexcept {
   if (!t.in_ring()) wake(*t.waiting);
 }
 
-// Raising in other tasklets ------------------------------------------------------------------------
+// Raising in other tasklets
+// ------------------------------------------------------------------------
 
 bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexcept {
   if (!t.pending) {
@@ -198,7 +202,8 @@ void tasklet_block::raise_attention() {
   }
 }
 
-// Time and I/O -------------------------------------------------------------------------------------
+// Time and I/O
+// -------------------------------------------------------------------------------------
 
 std::chrono::steady_clock::time_point scheduler_core::now() const noexcept {
   return options_.clock == clock_choice::virtual_time ? virtual_now_
@@ -216,8 +221,7 @@ void scheduler_core::note_time() noexcept {
   time_marks_.push_back({step, time});
 }
 
-std::chrono::steady_clock::time_point scheduler_core::time_of_step(
-    std::uint64_t when
+std::chrono::steady_clock::time_point scheduler_core::time_of_step(std::uint64_t when
 ) const noexcept {
   const auto after = std::upper_bound(
       time_marks_.begin(), time_marks_.end(), when,
@@ -256,9 +260,8 @@ void scheduler_core::poll(bool may_sleep) {
     if (!timers.empty() && options_.clock == clock_choice::steady)
       timeout = std::max(timers.soonest().deadline - now(), std::chrono::nanoseconds(0));
     if (tearing_down_ || ending_daemons_) {
-      const auto grace = std::max(
-          grace_end_ - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0)
-      );
+      const auto grace =
+          std::max(grace_end_ - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0));
       timeout = timeout ? std::min(*timeout, grace) : grace;
     }
   }
@@ -287,7 +290,8 @@ bool scheduler_core::wait_for_a_source() {
   return true;
 }
 
-// The loop -----------------------------------------------------------------------------------------
+// The loop
+// -----------------------------------------------------------------------------------------
 
 namespace {
 
@@ -476,7 +480,8 @@ void scheduler_core::report_end(tasklet_block& t, bool joined) noexcept {
   }
 }
 
-// Deadlock: design, section 5 ----------------------------------------------------------------------
+// Deadlock: design, section 5
+// ----------------------------------------------------------------------
 
 void scheduler_core::on_quiescent(tasklet_block* cause) {
   if (runners != nullptr) {
@@ -497,8 +502,7 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
                                                        : nullptr;
   if (again && told == cause) told = nullptr;  // main itself is the one that goes on blocking
 
-  const std::exception_ptr error =
-      again ? last_deadlock_.error : make_deadlock_error(*this, told);
+  const std::exception_ptr error = again ? last_deadlock_.error : make_deadlock_error(*this, told);
   if (options_.on_deadlock == deadlock_policy::abort) terminate_with_report(*this, "deadlock");
   if (told == nullptr) {
     begin_teardown(error);

@@ -1,6 +1,5 @@
-#include <stackless/tasklet.hpp>
-
 #include <stackless/scheduler.hpp>
+#include <stackless/tasklet.hpp>
 
 #include <cstdlib>
 #include <cstring>
@@ -42,7 +41,9 @@ tasklet_name::tasklet_name(const std::string& text, detail::site here) {
 
 namespace detail {
 
-void tasklet_block::free_name() noexcept { std::free(const_cast<char*>(name)); }
+void tasklet_block::free_name() noexcept {
+  std::free(const_cast<char*>(name));
+}
 
 bool tasklet_block::withdraw(wait& joiner) noexcept {
   joiners.remove(joiner);
@@ -72,7 +73,8 @@ void enlist(scheduler_core& scheduler, tasklet_block& t, const spawn_origin& ori
   scheduler.adopt(t);
 }
 
-// Joining ------------------------------------------------------------------------------------------
+// Joining
+// ------------------------------------------------------------------------------------------
 
 bool join_awaiter::await_ready() {
   scheduler_core& core = *active_scheduler;
@@ -99,15 +101,13 @@ void join_awaiter::claim_result() {
   target_.result_taken = true;
 }
 
-// Kill, raise, run, switch_to ----------------------------------------------------------------------
+// Kill, raise, run, switch_to
+// ----------------------------------------------------------------------
 
 direct_switch_awaiter::direct_switch_awaiter(
     action what, tasklet_block& target, std::exception_ptr error
 ) noexcept
-    : wait_(wait_kind::suspend, nullptr),
-      target_(target),
-      error_(std::move(error)),
-      action_(what) {
+    : wait_(wait_kind::suspend, nullptr), target_(target), error_(std::move(error)), action_(what) {
   target_.retain();
 }
 
@@ -146,7 +146,8 @@ std::coroutine_handle<> direct_switch_awaiter::suspend(frame& f, site here) {
 
 }  // namespace detail
 
-// Handles ------------------------------------------------------------------------------------------
+// Handles
+// ------------------------------------------------------------------------------------------
 
 detail::tasklet_block& any_tasklet::block() const {
   if (block_ == nullptr) detail::throw_misuse("this tasklet handle refers to no tasklet");
@@ -172,11 +173,17 @@ void any_tasklet::set_name(std::string_view name) {
   t.owns_name = true;
 }
 
-bool any_tasklet::paused() const { return alive() && !block().in_ring() && !block().blocked(); }
+bool any_tasklet::paused() const {
+  return alive() && !block().in_ring() && !block().blocked();
+}
 
-bool any_tasklet::blocked() const { return block().blocked() && !block().in_ring(); }
+bool any_tasklet::blocked() const {
+  return block().blocked() && !block().in_ring();
+}
 
-bool any_tasklet::scheduled() const { return block().in_ring() || blocked(); }
+bool any_tasklet::scheduled() const {
+  return block().in_ring() || blocked();
+}
 
 bool any_tasklet::is_current() const {
   return detail::active_scheduler != nullptr && detail::active_scheduler->current == &block();
@@ -229,16 +236,16 @@ bool any_tasklet::set_block_trap(bool on) const {
   return before;
 }
 
-bool any_tasklet::block_trap() const { return (block().attention & detail::block_trap) != 0; }
+bool any_tasklet::block_trap() const {
+  return (block().attention & detail::block_trap) != 0;
+}
 
 detail::direct_switch_operation any_tasklet::kill() const {
   return {detail::direct_switch_awaiter::action::raise, block(), detail::exit_exception()};
 }
 
 detail::direct_switch_operation any_tasklet::raise(std::exception_ptr error) const {
-  return {
-      detail::direct_switch_awaiter::action::raise, block(), checked(std::move(error))
-  };
+  return {detail::direct_switch_awaiter::action::raise, block(), checked(std::move(error))};
 }
 
 detail::direct_switch_operation any_tasklet::run() const {
@@ -255,11 +262,21 @@ detail::join_operation<void> any_tasklet::join() const {
 
 namespace this_tasklet {
 
-any_tasklet handle() { return any_tasklet(current_block()); }
-std::uint64_t id() { return current_block().id; }
-std::string name() { return handle().name(); }
-void set_name(std::string_view name) { handle().set_name(name); }
-async_stack stack() { return current_stack(); }
+any_tasklet handle() {
+  return any_tasklet(current_block());
+}
+std::uint64_t id() {
+  return current_block().id;
+}
+std::string name() {
+  return handle().name();
+}
+void set_name(std::string_view name) {
+  handle().set_name(name);
+}
+async_stack stack() {
+  return current_stack();
+}
 
 }  // namespace this_tasklet
 

@@ -1,11 +1,11 @@
 #include <stackless/channel.hpp>
 #include <stackless/snapshot.hpp>
 
-#include <cxxabi.h>
-
 #include <cstdlib>
 #include <memory>
 #include <utility>
+
+#include <cxxabi.h>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -60,9 +60,8 @@ bool channel_core::withdraw(wait& w) noexcept {
   return true;
 }
 
-void channel_core::describe(
-    object_info& info, [[maybe_unused]] std::vector<const void*>& handles
-) const {
+void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<const void*>& handles)
+    const {
   info.kind = object_kind::channel;
   info.name = name_;
   info.type = readable(element_);
@@ -78,33 +77,33 @@ void channel_core::describe(
   if (last_.what.action == channel_action::none) return;
   last_operation last;
   switch (last_.what.action) {
-    case channel_action::send:
-      last.operation = operation_kind::send;
-      break;
-    case channel_action::receive:
-      last.operation = operation_kind::receive;
-      break;
-    default:
-      break;
+  case channel_action::send:
+    last.operation = operation_kind::send;
+    break;
+  case channel_action::receive:
+    last.operation = operation_kind::receive;
+    break;
+  default:
+    break;
   }
   switch (last_.what.outcome) {
-    case action_outcome::delivered:
-      last.outcome = operation_outcome::delivered;
-      break;
-    case action_outcome::buffered:
-      last.outcome = operation_outcome::buffered;
-      break;
-    case action_outcome::dropped:
-      last.outcome = operation_outcome::dropped;
-      break;
-    case action_outcome::closed:
-      last.outcome = operation_outcome::closed;
-      break;
-    case action_outcome::blocked:
-      last.outcome = operation_outcome::blocked;
-      break;
-    default:
-      break;
+  case action_outcome::delivered:
+    last.outcome = operation_outcome::delivered;
+    break;
+  case action_outcome::buffered:
+    last.outcome = operation_outcome::buffered;
+    break;
+  case action_outcome::dropped:
+    last.outcome = operation_outcome::dropped;
+    break;
+  case action_outcome::closed:
+    last.outcome = operation_outcome::closed;
+    break;
+  case action_outcome::blocked:
+    last.outcome = operation_outcome::blocked;
+    break;
+  default:
+    break;
   }
   last.attempted_only = last_.what.attempted;
   last.tasklet = last_.tasklet;
@@ -131,7 +130,8 @@ void channel_core::throw_closed(const char* operation) const {
 
 void channel_core::throw_block_trap() const {
   throw block_trap_error(
-      "the tasklet's block trap is set, and it would have to wait on channel '" + display_name() + "'"
+      "the tasklet's block trap is set, and it would have to wait on channel '" + display_name() +
+      "'"
   );
 }
 

@@ -1,6 +1,5 @@
-#include <stackless/testing.hpp>
-
 #include <stackless/snapshot.hpp>
+#include <stackless/testing.hpp>
 
 #include <algorithm>
 

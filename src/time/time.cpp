@@ -2,7 +2,9 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
-time_point now() { return detail::running_scheduler().now(); }
+time_point now() {
+  return detail::running_scheduler().now();
+}
 
 namespace detail {
 

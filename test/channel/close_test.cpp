@@ -58,9 +58,7 @@ TEST_CASE("after close: send throws, receive throws, next gives nothing") {
 TEST_CASE("the error names the channel") {
   channel<int> c(stackless::channel_name("requests"));
   c.close();
-  CHECK_THROWS_WITH(
-      run([&]() -> task<> { co_await c.send(1); }), contains_text("requests")
-  );
+  CHECK_THROWS_WITH(run([&]() -> task<> { co_await c.send(1); }), contains_text("requests"));
 }
 
 TEST_CASE("what is buffered is still received after close") {

@@ -1,6 +1,6 @@
-#include "catch.hpp"
-
 #include <stackless/stackless.hpp>
+
+#include "catch.hpp"
 
 namespace sl = stackless;
 

@@ -69,7 +69,8 @@ TEST_CASE("send_exception waits for a receiver, whatever the capacity") {
 }
 
 TEST_CASE("values and errors keep their order") {
-  const std::size_t capacity = GENERATE(std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{9});
+  const std::size_t capacity =
+      GENERATE(std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{9});
   std::vector<std::string> seen;
   run([&]() -> task<> {
     channel<int> c(capacity);

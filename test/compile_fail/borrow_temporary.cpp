@@ -1,7 +1,9 @@
 // expect: deleted
 #include <stackless/stackless.hpp>
 
-stackless::task<> work(const int&) { co_return; }
+stackless::task<> work(const int&) {
+  co_return;
+}
 
 stackless::task<> caller() {
 #ifndef COMPILE_FAIL_CONTROL

@@ -1,8 +1,12 @@
 // expect: no matching function for call to
 #include <stackless/stackless.hpp>
 
-int not_a_task() { return 1; }
-stackless::task<> a_task() { co_return; }
+int not_a_task() {
+  return 1;
+}
+stackless::task<> a_task() {
+  co_return;
+}
 
 stackless::task<> caller() {
 #ifndef COMPILE_FAIL_CONTROL

@@ -3,7 +3,9 @@
 
 #include <vector>
 
-stackless::task<> work() { co_return; }
+stackless::task<> work() {
+  co_return;
+}
 
 stackless::task<> caller() {
 #ifndef COMPILE_FAIL_CONTROL

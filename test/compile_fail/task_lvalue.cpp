@@ -1,7 +1,9 @@
 // expect: deleted
 #include <stackless/stackless.hpp>
 
-stackless::task<> work() { co_return; }
+stackless::task<> work() {
+  co_return;
+}
 
 stackless::task<> caller() {
 #ifndef COMPILE_FAIL_CONTROL

@@ -12,8 +12,8 @@ using stackless::drain;
 using stackless::spawn;
 using stackless::suspend;
 using stackless::task;
-using stackless::this_tasklet::handle;
 using stackless::yield;
+using stackless::this_tasklet::handle;
 
 // CHN-27 and CHN-29 need send_sequence.
 
@@ -24,10 +24,18 @@ enum class mode : char { minus = 'm', zero = 'z', plus = 'p', all = 'a' };
 
 void set_mode(const channel<int>& c, mode how) {
   switch (how) {
-    case mode::minus: c.set_preference(channel_preference::receiver); break;
-    case mode::zero: c.set_preference(channel_preference::neither); break;
-    case mode::plus: c.set_preference(channel_preference::sender); break;
-    case mode::all: c.set_schedule_all(true); break;
+  case mode::minus:
+    c.set_preference(channel_preference::receiver);
+    break;
+  case mode::zero:
+    c.set_preference(channel_preference::neither);
+    break;
+  case mode::plus:
+    c.set_preference(channel_preference::sender);
+    break;
+  case mode::all:
+    c.set_schedule_all(true);
+    break;
   }
 }
 
@@ -336,9 +344,7 @@ TEST_CASE("CHN-19 nobody sends to himself: the send blocks") {
     co_await c.send(9);
     log(flags(t));
   });
-  CHECK(
-      trace == "[A-BS] 1 → M got 1 → T after send → [A-BS] -1 → T got 9 → [----]"
-  );
+  CHECK(trace == "[A-BS] 1 → M got 1 → T after send → [A-BS] -1 → T got 9 → [----]");
 }
 
 TEST_CASE("CHN-21 send_exception by a blocked sender raises in the receiver, the sender goes on") {
@@ -358,7 +364,8 @@ TEST_CASE("CHN-21 send_exception by a blocked sender raises in the receiver, the
   CHECK(trace == "1 → recv!ValueError(boom) → S → [----]");
 }
 
-// Differs: there is no exception that ends an iteration; close() does, and its receivers go to the tail.
+// Differs: there is no exception that ends an iteration; close() does, and its receivers go to the
+// tail.
 TEST_CASE("CHN-23 close ends an iterating receiver quietly") {
   channel<int> c;
   const auto iterates = [&]() -> task<> {
@@ -678,7 +685,6 @@ TEST_CASE("CHN-55 neither preferred, with bystanders spawned in between") {
     log("bal ", c.balance());
   });
   CHECK(
-      trace ==
-      "p → q → R0=0 → R1=1 → x → y → s0-mid → s1-mid → r0-mid → S0 → r1-mid → S1 → bal 0"
+      trace == "p → q → R0=0 → R1=1 → x → y → s0-mid → s1-mid → r0-mid → S0 → r1-mid → S1 → bal 0"
   );
 }

@@ -17,8 +17,8 @@ using stackless::task;
 using stackless::tasklet;
 using stackless::yield;
 
-// Every case here differs in "error type" and "text of D1, D2, D3": one deadlock_error, whose first line is
-// the report's headline. DLK-31 needs an error handler.
+// Every case here differs in "error type" and "text of D1, D2, D3": one deadlock_error, whose first
+// line is the report's headline. DLK-31 needs an error handler.
 
 namespace {
 

@@ -15,8 +15,8 @@ using stackless::spawn;
 using stackless::suspend;
 using stackless::task;
 using stackless::tasklet;
-using stackless::this_tasklet::handle;
 using stackless::yield;
+using stackless::this_tasklet::handle;
 
 // LIF-03 has no counterpart: a yield gives nothing. LIF-07 is the type system's.
 
@@ -45,9 +45,8 @@ TEST_CASE("LIF-01 states of a tasklet through its life") {
     log("ended ", flags(t));
   });
   CHECK(
-      trace ==
-      "setup [A--S] → blocked [A-BS] → sent [A--S] → removed [AP--] → inserted [A--S] → "
-      "sched_removed [AP--] → ended [----]"
+      trace == "setup [A--S] → blocked [A-BS] → sent [A--S] → removed [AP--] → inserted [A--S] → "
+               "sched_removed [AP--] → ended [----]"
   );
 }
 
@@ -84,8 +83,10 @@ TEST_CASE("LIF-05 current, main, is_current, is_main") {
   CHECK(trace == "true true true → false false true false true");
 }
 
-// Differs: "unbind / drop of a suspended tasklet". The scheduler owns it: its destructors run at the end.
-TEST_CASE("LIF-09 a tasklet that nobody has a handle of, blocked on its own channel, is destroyed") {
+// Differs: "unbind / drop of a suspended tasklet". The scheduler owns it: its destructors run at
+// the end.
+TEST_CASE("LIF-09 a tasklet that nobody has a handle of, blocked on its own channel, is destroyed"
+) {
   const auto held = std::make_shared<int>(1);
   const auto t = [](std::shared_ptr<int>) -> task<> {
     channel<int> own;

@@ -12,8 +12,8 @@ using stackless::suspend;
 using stackless::task;
 using stackless::tasklet;
 using stackless::tasklet_exit;
-using stackless::this_tasklet::handle;
 using stackless::yield;
+using stackless::this_tasklet::handle;
 
 // KIL-45 has no counterpart: a suspended tasklet cannot be unbound, only killed.
 
@@ -170,7 +170,8 @@ TEST_CASE("KIL-15 a tasklet may catch tasklet_exit and go on, it is then alive")
   CHECK(trace == "V1 → V exit → V fin → V2 → M [----]");
 }
 
-TEST_CASE("KIL-16 a tasklet that catches tasklet_exit and blocks again is alive, kill raises again") {
+TEST_CASE("KIL-16 a tasklet that catches tasklet_exit and blocks again is alive, kill raises again"
+) {
   channel<int> c;
   const auto v = [&]() -> task<> {
     try {
@@ -226,8 +227,8 @@ TEST_CASE("KIL-18 a cleanup that receives and sends") {
     } catch (const tasklet_exit&) {
       log("V exit");
     }
-    const int v = co_await d.receive();
-    log("V ", v);
+    const int received = co_await d.receive();
+    log("V ", received);
   };
   const auto trace = run_case([&]() -> task<> {
     const auto t = spawn(v);
@@ -501,8 +502,7 @@ TEST_CASE("KIL-41 scheduling calls on a blocked tasklet are refused") {
     co_await c.send(1);
   });
   CHECK(
-      trace ==
-      "run!ISBLOCKED → insert!ISBLOCKED → switch!ISBLOCKED → remove!ISBLOCKED → [A-BS] -1"
+      trace == "run!ISBLOCKED → insert!ISBLOCKED → switch!ISBLOCKED → remove!ISBLOCKED → [A-BS] -1"
   );
 }
 

@@ -285,7 +285,8 @@ TEST_CASE("ORD-37 main woken early while a nested drain is open: the inner one b
   CHECK(trace == "X1 → X2 → Wk1 → M1 → Wk2 → R → M2");
 }
 
-TEST_CASE("ORD-39 spawn and remove make a tasklet alive and paused, its life ends with its function") {
+TEST_CASE("ORD-39 spawn and remove make a tasklet alive and paused, its life ends with its function"
+) {
   const auto trace = run_case([]() -> task<> {
     const auto t = spawn_paused(says, "f");
     log(flags(t));

@@ -139,8 +139,8 @@ auto spawn_paused(A... arguments) {
 
 enum class remaining : unsigned char { nothing, blocked_tasklets };
 
-/// Runs `body()` as main and gives its trace. With `remaining::blocked_tasklets` the case leaves some,
-/// and `run` must say so.
+/// Runs `body()` as main and gives its trace. With `remaining::blocked_tasklets` the case leaves
+/// some, and `run` must say so.
 template <class F>
 std::string run_case(remaining left, F body) {
   entries().clear();

@@ -302,7 +302,8 @@ TEST_CASE("the timer that is removed may make it quiescent") {
   CHECK(log == log_type{"main deadlock"});
 }
 
-// Escalation ---------------------------------------------------------------------------------------
+// Escalation
+// ---------------------------------------------------------------------------------------
 
 TEST_CASE("the same wait deadlocks again: first main is told, then run ends") {
   channel<int> c;
@@ -384,7 +385,8 @@ TEST_CASE("the same await for another object is a new deadlock") {
   CHECK(told == 5);
 }
 
-// Daemons ------------------------------------------------------------------------------------------
+// Daemons
+// ------------------------------------------------------------------------------------------
 
 TEST_CASE("a daemon's timer is a source: it may yet wake somebody") {
   log_type log;

@@ -81,7 +81,8 @@ scheduler_options short_grace() {
 
 }  // namespace
 
-// Who gets an uncaught error -----------------------------------------------------------------------
+// Who gets an uncaught error
+// -----------------------------------------------------------------------
 
 TEST_CASE("an uncaught error goes to those who join, and to nobody else") {
   log_type log;
@@ -267,9 +268,7 @@ TEST_CASE("an error that leaves main ends all others") {
 }
 
 TEST_CASE("tasklet_exit that leaves main leaves run") {
-  const auto main = []() -> task<> {
-    co_await stackless::this_tasklet::handle().kill();
-  };
+  const auto main = []() -> task<> { co_await stackless::this_tasklet::handle().kill(); };
   CHECK_THROWS_AS(run(main), tasklet_exit);
 }
 
@@ -293,7 +292,8 @@ TEST_CASE("an error raised at a tasklet that ends before its next await is not d
   CHECK(log == log_type{"late"});
 }
 
-// Suppressed errors --------------------------------------------------------------------------------
+// Suppressed errors
+// --------------------------------------------------------------------------------
 
 TEST_CASE("later errors before main has its turn are suppressed by the first, in their order") {
   log_type log;
@@ -364,7 +364,8 @@ TEST_CASE("describe names an error") {
   CHECK_THAT(stackless::describe(std::make_exception_ptr(5)), contains_text("int"));
 }
 
-// Daemons ------------------------------------------------------------------------------------------
+// Daemons
+// ------------------------------------------------------------------------------------------
 
 TEST_CASE("daemons are killed when only daemons remain") {
   log_type log;
@@ -459,7 +460,8 @@ TEST_CASE("only daemons in a host's scheduler: run ends them") {
   CHECK(s.alive() == 0);
 }
 
-// Teardown -----------------------------------------------------------------------------------------
+// Teardown
+// -----------------------------------------------------------------------------------------
 
 TEST_CASE("teardown is level-triggered: each await of a tasklet raises tasklet_exit") {
   int exits = 0;

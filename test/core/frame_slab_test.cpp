@@ -61,8 +61,9 @@ TEST_CASE("a block that was given back is the next one of its class") {
 #endif
 
 TEST_CASE("block_of finds the block that an address lies in") {
-  for (const std::size_t size : {std::size_t{1}, std::size_t{64}, std::size_t{65}, std::size_t{1024},
-                                 std::size_t{1025}, std::size_t{100'000}}) {
+  for (const std::size_t size :
+       {std::size_t{1}, std::size_t{64}, std::size_t{65}, std::size_t{1024}, std::size_t{1025},
+        std::size_t{100'000}}) {
     auto* block = static_cast<std::byte*>(frame_slab::allocate(size));
     for (const std::byte* inside : {block, block + size / 2, block + size - 1}) {
       const auto found = frame_slab::block_of(inside);
@@ -78,8 +79,9 @@ TEST_CASE("block_of knows nothing of other memory") {
   int local = 0;
   static int global = 0;
   const std::vector<int> heap(1000);
-  for (const void* other : {static_cast<const void*>(&local), static_cast<const void*>(&global),
-                            static_cast<const void*>(heap.data())}) {
+  for (const void* other :
+       {static_cast<const void*>(&local), static_cast<const void*>(&global),
+        static_cast<const void*>(heap.data())}) {
     const auto found = frame_slab::block_of(other);
     CHECK(found.begin == nullptr);
     CHECK_FALSE(found.contains(other));
@@ -118,7 +120,7 @@ TEST_CASE("each thread has its own blocks, a warm slab ends with its thread") {
 
 namespace {
 thread_local stackless::tasklet<int> kept_longer;
-}
+}  // namespace
 
 TEST_CASE("a handle may outlive its thread's slab") {
   const auto body = []() -> task<int> { co_return 1; };

@@ -39,7 +39,7 @@ std::string stderr_of(F f) {
 }
 
 struct end {
-  int signal = 0;  ///< 0: it exited
+  int signal = 0;    ///< 0: it exited
   std::string text;  ///< what it wrote to standard error
 };
 

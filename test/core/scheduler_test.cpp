@@ -62,7 +62,8 @@ task<int> number(int n) {
 
 }  // namespace
 
-// Driven by a host ---------------------------------------------------------------------------------
+// Driven by a host
+// ---------------------------------------------------------------------------------
 
 TEST_CASE("a scheduler without tasklets runs to its end at once") {
   scheduler s;
@@ -329,8 +330,8 @@ TEST_CASE("two schedulers on one thread, one driven at a time") {
   b.spawn(sends);
   run_result end_of_a = run_result::idle;
   run_result end_of_b = run_result::idle;
-  for (int i = 0; i < 20 && (end_of_a != run_result::all_ended || end_of_b != run_result::all_ended);
-       ++i) {
+  for (int i = 0;
+       i < 20 && (end_of_a != run_result::all_ended || end_of_b != run_result::all_ended); ++i) {
     end_of_a = a.run_ready();
     end_of_b = b.run_ready();
   }
@@ -418,7 +419,8 @@ TEST_CASE("a host-driven drain comes back when nothing else can run") {
   CHECK(waiting == 1);
 }
 
-// drain and drain_ready ----------------------------------------------------------------------------
+// drain and drain_ready
+// ----------------------------------------------------------------------------
 
 TEST_CASE("drain tells how many wait, and for what") {
   channel<int> c;

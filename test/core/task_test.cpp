@@ -183,9 +183,7 @@ TEST_CASE("an exception passes through 1 to 20 levels and destroys each on its w
 
 TEST_CASE("an exception leaves run as it was thrown") {
   std::vector<int> order;
-  CHECK_THROWS_WITH(
-      run([&]() -> task<> { (void)co_await throws_below(3, order); }), "from below"
-  );
+  CHECK_THROWS_WITH(run([&]() -> task<> { (void)co_await throws_below(3, order); }), "from below");
   CHECK(order == std::vector<int>{0, 1, 2, 3});
 }
 
@@ -302,7 +300,8 @@ TEST_CASE("a chain of joins and ends leaves the native stack flat") {
   CHECK(stack.spread() < scale::flat);
 }
 
-// A task that nobody awaits ------------------------------------------------------------------------
+// A task that nobody awaits
+// ------------------------------------------------------------------------
 
 TEST_CASE("a task that is never awaited says so, and frees what it holds") {
   const auto held = std::make_shared<int>(1);
@@ -338,7 +337,8 @@ TEST_CASE("a task that an exception passes by before its co_await is no mistake"
   CHECK(text.empty());
 }
 
-// Out of memory ------------------------------------------------------------------------------------
+// Out of memory
+// ------------------------------------------------------------------------------------
 
 TEST_CASE("no memory for a frame: the call raises bad_alloc, and the program goes on") {
   const auto main = []() -> task<int> {

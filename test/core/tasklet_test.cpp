@@ -91,7 +91,8 @@ struct move_only_callable {
 
 }  // namespace
 
-// Spawning -----------------------------------------------------------------------------------------
+// Spawning
+// -----------------------------------------------------------------------------------------
 
 TEST_CASE("spawn keeps values, callables and closures for the tasklet's life") {
   const auto main = []() -> task<> {
@@ -266,7 +267,8 @@ TEST_CASE("run waits for all tasklets, not only for main") {
   CHECK(ended == 2);
 }
 
-// Names and ids ------------------------------------------------------------------------------------
+// Names and ids
+// ------------------------------------------------------------------------------------
 
 TEST_CASE("ids count up from 1 in a scheduler and are never reused") {
   for (int i = 0; i < 2; ++i) {
@@ -330,7 +332,8 @@ TEST_CASE("a tasklet knows and sets its own name") {
   CHECK(seen == "old");
 }
 
-// Handles ------------------------------------------------------------------------------------------
+// Handles
+// ------------------------------------------------------------------------------------------
 
 TEST_CASE("copies of a handle are the same tasklet, an empty one is none") {
   run([]() -> task<> {
@@ -379,7 +382,8 @@ TEST_CASE("a handle outlives its tasklet and its scheduler") {
   );
 }
 
-// Joining ------------------------------------------------------------------------------------------
+// Joining
+// ------------------------------------------------------------------------------------------
 
 TEST_CASE("join gives a copy of the result to everybody, before the end and after") {
   run([]() -> task<> {
@@ -596,7 +600,8 @@ TEST_CASE("join of an ended tasklet does not switch") {
   });
 }
 
-// Being removed while what it waited for has happened ----------------------------------------------
+// Being removed while what it waited for has happened
+// ----------------------------------------------
 
 TEST_CASE("a woken tasklet that is removed before it runs is paused, and gets its value later") {
   const int how = GENERATE(0, 1, 2);

@@ -101,10 +101,7 @@ TEST_CASE("a deadline that is past lets the others run once") {
     co_await sleep_for(-5s);
     order.emplace_back("negative");
   });
-  CHECK(
-      order ==
-      std::vector<std::string>{"other", "past", "other", "zero", "other", "negative"}
-  );
+  CHECK(order == std::vector<std::string>{"other", "past", "other", "zero", "other", "negative"});
 }
 
 TEST_CASE("the longest sleep does not wrap round into the past") {

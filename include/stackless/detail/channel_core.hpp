@@ -98,8 +98,10 @@ class channel_core : public wait_object {
 
   /// Remembers the latest operation, for reports.
   void note(
-      [[maybe_unused]] channel_action what, [[maybe_unused]] action_outcome how,
-      [[maybe_unused]] const scheduler_core* core, [[maybe_unused]] site here,
+      [[maybe_unused]] channel_action what,
+      [[maybe_unused]] action_outcome how,
+      [[maybe_unused]] const scheduler_core* core,
+      [[maybe_unused]] site here,
       [[maybe_unused]] bool attempted = false
   ) noexcept {
 #if STACKLESS_TRACKING
@@ -179,9 +181,7 @@ class channel_handle
     if (core_ != nullptr) enrol();
   }
   channel_handle(const channel_handle& other) noexcept : channel_handle(other.core_) {}
-  channel_handle(channel_handle&& other) noexcept : channel_handle(other.core_) {
-    other.reset();
-  }
+  channel_handle(channel_handle&& other) noexcept : channel_handle(other.core_) { other.reset(); }
   channel_handle& operator=(const channel_handle& other) noexcept {
     if (core_ != other.core_) {
       reset();

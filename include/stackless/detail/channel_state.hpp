@@ -10,8 +10,8 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// A tasklet that waits to receive: the sender puts the value straight into its frame. An error that
-/// was sent travels in its tasklet's `error`.
+/// A tasklet that waits to receive: the sender puts the value straight into its frame. An error
+/// that was sent travels in its tasklet's `error`.
 template <class T>
 struct receive_wait : wait {
   using wait::wait;
@@ -132,7 +132,9 @@ class channel_state final : public channel_core {
     return false;
   }
 
-  [[gnu::noinline]] bool receive_without_switch(receive_wait<T>& w, scheduler_core& core, site here) {
+  [[gnu::noinline]] bool receive_without_switch(
+      receive_wait<T>& w, scheduler_core& core, site here
+  ) {
     tasklet_block& me = *core.current;
     check_attention(me);
     if (receive_switches && buffered == 0 && senders_wait()) return false;
@@ -149,11 +151,10 @@ class channel_state final : public channel_core {
   }
 
   // Behind a waiting sender nobody may overtake through the buffer.
-  [[nodiscard]] bool may_buffer() const noexcept {
-    return buffered < capacity && !senders_wait();
-  }
+  [[nodiscard]] bool may_buffer() const noexcept { return buffered < capacity && !senders_wait(); }
 
-  /// The actor keeps its place in the ring; its partner runs now, or with `schedule_all` the others.
+  /// The actor keeps its place in the ring; its partner runs now, or with `schedule_all` the
+  /// others.
   std::coroutine_handle<> hand_over_to(
       wait& partner, scheduler_core& core, frame& f, site here
   ) noexcept {

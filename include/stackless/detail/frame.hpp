@@ -20,8 +20,8 @@ struct frame {
 #endif
   }
 
-  /// A coroutine's address follows from its promise's, since `frame` is the promise's first base and
-  /// no promise of ours is over-aligned (`promise` asserts both).
+  /// A coroutine's address follows from its promise's, since `frame` is the promise's first base
+  /// and no promise of ours is over-aligned (`promise` asserts both).
   [[nodiscard]] std::coroutine_handle<> handle() noexcept {
     return std::coroutine_handle<frame>::from_promise(*this);
   }

@@ -21,8 +21,8 @@ struct list_hook {
 
   [[nodiscard]] bool linked() const noexcept { return next != nullptr; }
 
-  // In this order GCC keeps plain stores; side by side it joins them in a vector register, which costs
-  // more than it saves.
+  // In this order GCC keeps plain stores; side by side it joins them in a vector register, which
+  // costs more than it saves.
   void insert_before(list_hook& position) noexcept {
     previous = position.previous;
     previous->next = this;

@@ -8,8 +8,8 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// Room for what a coroutine returns. It lies in the one who awaits (or in the control block), so that
-/// a promise stays small and is never over-aligned.
+/// Room for what a coroutine returns. It lies in the one who awaits (or in the control block), so
+/// that a promise stays small and is never over-aligned.
 template <class T>
 class result_slot {
  public:

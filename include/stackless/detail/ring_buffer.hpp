@@ -43,7 +43,9 @@ class ring_buffer {
     std::size_t moved = 0;
     try {
       for (; moved < count; ++moved)
-        std::construct_at(data + moved, std::move_if_noexcept(data_[(first_ + moved) & (room_ - 1)]));
+        std::construct_at(
+            data + moved, std::move_if_noexcept(data_[(first_ + moved) & (room_ - 1)])
+        );
     } catch (...) {
       std::destroy_n(data, moved);
       std::allocator<T>().deallocate(data, larger);

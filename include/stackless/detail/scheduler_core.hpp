@@ -35,7 +35,8 @@ struct ended_tasklet {
   std::uint64_t step = 0;
 };
 
-/// The ring, who is current, and every rule about who runs next. One at a time is active on a thread.
+/// The ring, who is current, and every rule about who runs next. One at a time is active on a
+/// thread.
 ///
 /// The ring is a circle of runnable tasklets and `current` is a member of it: the tail is the place
 /// just before `current`, and moving `current` is what rotates the queue. Nothing is moved when a
@@ -94,8 +95,8 @@ class scheduler_core {
 
   // Switching: called from await_suspend, the result is what to resume ---------------------------
 
-  /// Makes `t` current and resumes it: directly, or every so often through the loop, so that the native
-  /// stack stays flat where the compiler does not make symmetric transfer a tail call.
+  /// Makes `t` current and resumes it: directly, or every so often through the loop, so that the
+  /// native stack stays flat where the compiler does not make symmetric transfer a tail call.
   [[nodiscard]] std::coroutine_handle<> transfer_to(tasklet_block& t) noexcept {
     current = &t;
     if (++step % transfers_per_turn == 0 || !t.started) [[unlikely]]
@@ -137,8 +138,8 @@ class scheduler_core {
     return transfer_to(next);
   }
 
-  /// The current tasklet, still in the ring, lets `next` run. Unlike after `step_aside` an error may
-  /// be raised where it stands: it waits for nothing.
+  /// The current tasklet, still in the ring, lets `next` run. Unlike after `step_aside` an error
+  /// may be raised where it stands: it waits for nothing.
   [[nodiscard]] std::coroutine_handle<> pass_to(frame& f, site here, tasklet_block& next) noexcept {
     suspend_in(*current, f, here);
     current->yielding = true;
@@ -178,8 +179,8 @@ class scheduler_core {
 
   // Raising in other tasklets (docs/errors.md) ---------------------------------------------------
 
-  /// Makes `t` raise `error` at its suspension point: its wait is undone and it is runnable. If only
-  /// the wait's own completion can end it (I/O), that is asked for and the error follows.
+  /// Makes `t` raise `error` at its suspension point: its wait is undone and it is runnable. If
+  /// only the wait's own completion can end it (I/O), that is asked for and the error follows.
   /// Returns whether `t` is in the ring now.
   bool interrupt(tasklet_block& t, std::exception_ptr error) noexcept;
 
@@ -210,7 +211,7 @@ class scheduler_core {
   }
 
   tasklet_block* main = nullptr;
-  drain_record* runners = nullptr;  ///< innermost first
+  drain_record* runners = nullptr;                    ///< innermost first
   intrusive_list<tasklet_block, live_hook> tasklets;  ///< alive, in order of their ids
   std::size_t alive = 0;
   std::size_t daemons = 0;
@@ -232,7 +233,8 @@ class scheduler_core {
   [[nodiscard]] std::size_t sources() const noexcept;
 
   /// When a wait began, from its step: exact to one I/O poll.
-  [[nodiscard]] std::chrono::steady_clock::time_point time_of_step(std::uint64_t when) const noexcept;
+  [[nodiscard]] std::chrono::steady_clock::time_point time_of_step(std::uint64_t when
+  ) const noexcept;
 
   // Driving --------------------------------------------------------------------------------------
 
@@ -241,12 +243,13 @@ class scheduler_core {
   void check_thread() const;
 
   enum class drive_mode : std::uint8_t {
-    to_the_end,   ///< until all but daemons have ended; sleeps
-    while_ready   ///< one look at I/O, then until the ring is empty; never sleeps
+    to_the_end,  ///< until all but daemons have ended; sleeps
+    while_ready  ///< one look at I/O, then until the ring is empty; never sleeps
   };
   enum class drive_end : std::uint8_t { all_ended, idle };
 
-  /// Runs the loop. \throws an error that nobody in the scheduler could take, or the teardown's reason
+  /// Runs the loop. \throws an error that nobody in the scheduler could take, or the teardown's
+  /// reason
   drive_end drive(drive_mode mode);
   [[nodiscard]] bool driving() const noexcept { return driving_; }
 
@@ -332,7 +335,7 @@ class scheduler_core {
   bool driving_ = false;
   bool tearing_down_ = false;
   bool ending_daemons_ = false;
-  std::exception_ptr run_error_;                    ///< what `drive` will throw
+  std::exception_ptr run_error_;  ///< what `drive` will throw
   std::chrono::steady_clock::time_point grace_end_{};
   std::chrono::steady_clock::time_point virtual_now_{};
   std::vector<time_mark> time_marks_;
@@ -370,7 +373,8 @@ inline void check_attention(tasklet_block& t) {
     t.raise_attention();
 }
 
-/// End of every await that may wait: the tasklet runs again. Raises what was thrown at it meanwhile.
+/// End of every await that may wait: the tasklet runs again. Raises what was thrown at it
+/// meanwhile.
 inline void resumed(tasklet_block& t) {
   t.waiting = nullptr;
   if ((t.attention & raise_here) != 0) [[unlikely]]

@@ -15,9 +15,9 @@ struct live_hook : list_hook {};
 
 /// Why an await must not simply go on. Zero in the normal case: one byte to test per await.
 enum attention : std::uint8_t {
-  raise_here = 1,       ///< `pending` is raised at the suspension point that the tasklet is at
-  raise_at_next = 2,    ///< `pending` is raised at the next await
-  torn_down = 4,        ///< level-triggered: every await raises `tasklet_exit`
+  raise_here = 1,        ///< `pending` is raised at the suspension point that the tasklet is at
+  raise_at_next = 2,     ///< `pending` is raised at the next await
+  torn_down = 4,         ///< level-triggered: every await raises `tasklet_exit`
   cancel_requested = 8,  ///< its I/O operation was asked to end early; `pending` follows it
   block_trap = 16        ///< a channel operation that would wait raises instead
 };
@@ -28,7 +28,7 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
   frame* current_frame = nullptr;  ///< innermost frame; null until a kept callable is first invoked
   wait* waiting = nullptr;         ///< what it is blocked or paused at; null while it can run
   std::exception_ptr pending;      ///< thrown at it by others; see `attention`
-  std::exception_ptr error;        ///< on its way to the next await_resume; at the end, how it ended
+  std::exception_ptr error;  ///< on its way to the next await_resume; at the end, how it ended
   narrow_wait_queue joiners;
   std::uint64_t id;
   std::uint64_t spawner = 0;  ///< id of the tasklet that spawned it; 0: the host
@@ -44,10 +44,10 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
   bool yielding = false;  ///< in the ring because it yielded: no operation of it has taken effect
   bool started : 1 = false;
   bool ended : 1 = false;
-  bool killed : 1 = false;           ///< ended by tasklet_exit
+  bool killed : 1 = false;  ///< ended by tasklet_exit
   bool owns_name : 1 = false;
   bool spawn_site_known : 1 = false;
-  bool result_taken : 1 = false;     ///< a move-only result went to the first joiner
+  bool result_taken : 1 = false;  ///< a move-only result went to the first joiner
   bool is_main : 1 = false;
   bool is_daemon : 1 = false;
   bool wakes_nobody : 1 = false;

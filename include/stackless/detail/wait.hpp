@@ -7,7 +7,7 @@
 
 namespace stackless::inline STACKLESS_ABI {
 struct object_info;
-}
+}  // namespace stackless::inline STACKLESS_ABI
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -56,8 +56,8 @@ class wait_object {
   ~wait_object() = default;
 };
 
-/// The record of one blocked await. It lives in the awaiter, and so in the coroutine frame: blocking
-/// allocates nothing, and whoever completes the wait finds the tasklet here.
+/// The record of one blocked await. It lives in the awaiter, and so in the coroutine frame:
+/// blocking allocates nothing, and whoever completes the wait finds the tasklet here.
 class wait : public list_hook {
  public:
   tasklet_block* owner;  ///< set when the wait begins, as `since` is
@@ -80,8 +80,8 @@ class wait : public list_hook {
   }
 
  private:
-  // Eight bytes, each field written whole: a bit field would be read back while it is still on its way
-  // to the cache.
+  // Eight bytes, each field written whole: a bit field would be read back while it is still on its
+  // way to the cache.
   std::uint32_t since_low_;
   std::uint16_t since_high_;
   wait_kind kind_;
@@ -99,8 +99,8 @@ class wait_queue {
   [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
   [[nodiscard]] wait& front() const noexcept { return static_cast<wait&>(*first_); }
 
-  // The hints keep the compiler from making one store to a computed address of two simple ones: most
-  // queues hold one wait, and the next operation reads the pointers back at once.
+  // The hints keep the compiler from making one store to a computed address of two simple ones:
+  // most queues hold one wait, and the next operation reads the pointers back at once.
   void push_back(wait& w) noexcept {
     w.next = nullptr;
     w.previous = last_;
@@ -139,7 +139,8 @@ class wait_queue {
   list_hook* last_ = nullptr;
 };
 
-/// The same, one pointer wide: a circle that is known by its last. For objects of which there are many.
+/// The same, one pointer wide: a circle that is known by its last. For objects of which there are
+/// many.
 class narrow_wait_queue {
  public:
   narrow_wait_queue() noexcept = default;

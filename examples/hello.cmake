@@ -1,0 +1,1 @@
+stackless_example_test(hello) # hello.test.sh compares it with the README
