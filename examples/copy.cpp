@@ -64,7 +64,6 @@ class progress_bar {
 };
 
 // Whoever works on a block owns it: what the kernel still writes into outlives an error elsewhere.
-
 sl::task<> read(sl::io::file source, sl::channel<block> empty, sl::channel<block> full) {
   while (std::optional<block> b = co_await empty.next()) {
     b->used = co_await source.read_some({b->bytes.get(), block_size});
@@ -126,8 +125,7 @@ void remove_incomplete(const fs::path& target) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  constexpr const char* usage =
-      "usage: copy SOURCE TARGET\nCopies a file, over TARGET if it exists.\n";
+  constexpr const char* usage = "usage: copy SOURCE TARGET   (over TARGET, if it exists)\n";
   if (argc == 2 && std::string_view(argv[1]) == "--help") return std::fputs(usage, stdout) < 0;
   if (argc != 3) {
     std::fputs(usage, stderr);

@@ -44,7 +44,7 @@ std::string tasklet_printer::operation_of(const tasklet_info& t) const {
     if (object == nullptr) return std::string(verb(t.waits.operation));
     return fmt::format(
         "{} on channel<{}> {}", verb(t.waits.operation), printable(clean_type(object->type)),
-        !object->name.empty()       ? quoted(object->name)
+        !object->name.empty()       ? in_quotes(object->name)
         : object->made_at.line == 0 ? ""
                                     : "made " + place(object->made_at.file, object->made_at.line)
     );

@@ -54,7 +54,7 @@ std::string printable(std::string_view text, std::size_t columns) {
   return shortened(result, columns);
 }
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   return "'" + printable(name) + "'";
 }
 
@@ -96,7 +96,7 @@ std::string called(
     const tasklet_info* other = state.find_tasklet(among[i]);
     ambiguous = other != nullptr && other->id != id && other->name == t->name;
   }
-  return ambiguous ? numbered(id, t->name) : quoted(t->name);
+  return ambiguous ? numbered(id, t->name) : in_quotes(t->name);
 }
 
 std::string listed(std::span<const std::string> items, std::size_t most) {
@@ -111,7 +111,7 @@ std::string listed(std::span<const std::string> items, std::size_t most) {
 }
 
 std::string called(const object_info& object) {
-  if (!object.name.empty()) return quoted(object.name);
+  if (!object.name.empty()) return in_quotes(object.name);
   if (object.kind != object_kind::channel) return numbered(object.tasklet, {});
   if (object.made_at.line == 0)
     return fmt::format("a channel<{}>", printable(clean_type(object.type)));

@@ -15,7 +15,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 inline constexpr std::size_t longest_name = 48;
 
 [[nodiscard]] std::string printable(std::string_view text, std::size_t columns = longest_name);
-[[nodiscard]] std::string quoted(std::string_view name);
+[[nodiscard]] std::string in_quotes(std::string_view name);
 
 /// Columns that UTF-8 text takes up, all characters being one column wide.
 [[nodiscard]] std::size_t width_of(std::string_view text);
