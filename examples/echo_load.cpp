@@ -22,7 +22,7 @@ namespace sl = stackless;
 namespace {
 
 constexpr int rounds = 5;
-constexpr std::size_t longest = 16 * 1024;
+constexpr std::size_t longest = 16384;
 
 struct count {
   std::size_t connections = 0;
@@ -65,6 +65,7 @@ sl::task<> talk_to_all(std::uint16_t port, std::size_t connections, count& done)
   sl::channel<bool> connected("connected", connections);
   sl::channel<bool> go("go");
   std::vector<sl::tasklet<>> clients;
+  clients.reserve(connections);
   for (std::size_t i = 0; i < connections; ++i)
     clients.push_back(sl::spawn(
         "client", talk, port, static_cast<std::uint32_t>(i + 1), connected, go, sl::borrow(done)

@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <exception>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -33,7 +32,7 @@ sl::task<> serve(sl::io::tcp_stream client) {
     who = to_string(client.peer_address());
     sl::this_tasklet::set_name(who);
     client.set_no_delay(true);
-    std::array<char, 16 * 1024> buffer;
+    std::array<char, 16384> buffer;
     while (const std::size_t n = co_await client.read_some(buffer))
       co_await client.write_all({buffer.data(), n});
   } catch (const std::exception& error) {
@@ -83,7 +82,7 @@ void allow_many_files() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string_view argument = argc > 1 ? argv[1] : "7777";
+  const std::string argument = argc > 1 ? argv[1] : "7777";
   const char* const end = argument.data() + argument.size();
   std::uint16_t port = 0;
   const auto [parsed, error] = std::from_chars(argument.data(), end, port);
