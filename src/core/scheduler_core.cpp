@@ -356,7 +356,14 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
       }
       return drive_end::idle;
     }
-    if (wait_for_a_source()) continue;
+    if (wait_for_a_source()) {
+      if (current !=
+          nullptr) {  // a switch too, from nobody: waits that begin now get a time of their own
+        ++step;
+        note_time();
+      }
+      continue;
+    }
     if (options_.on_deadlock == deadlock_policy::wait && runners == nullptr && main == nullptr)
       return drive_end::idle;
     on_quiescent(cause);
