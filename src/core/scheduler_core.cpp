@@ -15,10 +15,11 @@ namespace {
 
 constexpr std::size_t time_marks_kept = 256;
 
-/// It is in the ring because what it waited for has happened.
+/// What it waited for has happened, and it has not run since.
 bool has_taken_effect(const tasklet_block& t) noexcept {
-  return t.in_ring() && t.started && !t.yielding &&
-         (t.waiting == nullptr || !only_pauses(t.waiting->kind()));
+  if (t.waiting != nullptr)
+    return t.waiting->outcome() != wait_outcome::pending && !only_pauses(t.waiting->kind());
+  return t.in_ring() && t.started && !t.yielding;
 }
 
 }  // namespace
@@ -328,6 +329,8 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
   for (;;) {
     while (current != nullptr) {
       resume_current();
+      if (unseen_error_) [[unlikely]]
+        deliver_uncaught(std::exchange(unseen_error_, nullptr));
       if (run_error_ && main == nullptr && !tearing_down_)
         std::rethrow_exception(std::exchange(run_error_, nullptr));
       if (--turns_to_poll == 0) [[unlikely]] {

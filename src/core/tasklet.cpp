@@ -85,7 +85,13 @@ bool join_awaiter::await_ready() {
 }
 
 void join_awaiter::finish_join() {
-  resumed(*active_scheduler->current);
+  scheduler_core& core = *active_scheduler;
+  // Woken with the target's error, and something else is raised here: nobody would ever see the
+  // error.
+  const bool displaced = (core.current->attention & raise_here) != 0;
+  if (displaced && target_.ended && target_.error && !target_.killed)
+    core.return_unseen(target_.error);
+  resumed(*core.current);
   if (target_.killed) {
     const any_tasklet handle(target_);
     throw tasklet_killed(

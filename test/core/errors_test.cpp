@@ -657,3 +657,33 @@ TEST_CASE("a host's shutdown has its own grace period") {
   CHECK(stubborn.signal == SIGABRT);
   CHECK_THAT(stubborn.text, contains_text("grace"));
 }
+
+namespace {
+
+stackless::task<> fail_in_its_second_turn() {
+  co_await stackless::yield();
+  throw std::runtime_error("nobody saw it");
+}
+
+stackless::task<> join_it(stackless::tasklet<> target) {
+  co_await target.join();
+}
+
+}  // namespace
+
+TEST_CASE("an error whose only joiner is killed before it runs goes to main") {
+  bool seen = false;
+  stackless::run([&]() -> stackless::task<> {
+    const auto failing = stackless::spawn(fail_in_its_second_turn);
+    const auto joiner = stackless::spawn(join_it, failing);
+    co_await stackless::yield();  // failing yields, joiner waits in join
+    try {
+      co_await stackless::yield();  // failing ends, and its joiner is runnable behind main
+      co_await joiner.kill();
+      co_await stackless::yield();
+    } catch (const std::runtime_error& error) {
+      seen = std::string(error.what()) == "nobody saw it";
+    }
+  });
+  CHECK(seen);
+}

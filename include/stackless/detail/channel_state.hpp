@@ -101,7 +101,8 @@ class channel_state final : public channel_core {
     return outcome;
   }
 
-  bool try_receive(result_slot<T>& slot, site here) {
+  // Not inlined: GCC 12 would warn that the slot may be used uninitialized.
+  [[gnu::noinline]] bool try_receive(result_slot<T>& slot, site here) {
     std::exception_ptr error;
     if (!take(slot, error)) return false;
     note(channel_action::receive, action_outcome::delivered, active_scheduler, here, true);

@@ -3,6 +3,7 @@
 #include <stackless/detail/io_port.hpp>
 #include <stackless/detail/tasklet_block.hpp>
 #include <stackless/detail/timer_queue.hpp>
+#include <stackless/error.hpp>
 #include <stackless/scheduler_options.hpp>
 
 #include <array>
@@ -188,6 +189,16 @@ class scheduler_core {
   /// ends the run.
   void deliver_uncaught(std::exception_ptr error) noexcept;
 
+  /// For an error whose joiner was killed before it could take it: delivered as uncaught once the
+  /// current tasklet has been left.
+  void return_unseen(std::exception_ptr error) {
+    if (unseen_error_) {
+      add_suppressed(unseen_error_, std::move(error));
+    } else {
+      unseen_error_ = std::move(error);
+    }
+  }
+
   /// Every tasklet (or every daemon) raises `tasklet_exit` at each await until it has ended.
   void begin_teardown(std::exception_ptr reason) noexcept;
   void begin_teardown(std::exception_ptr reason, std::chrono::nanoseconds grace) noexcept;
@@ -335,6 +346,7 @@ class scheduler_core {
   bool driving_ = false;
   bool tearing_down_ = false;
   bool ending_daemons_ = false;
+  std::exception_ptr unseen_error_;
   std::exception_ptr run_error_;  ///< what `drive` will throw
   std::chrono::steady_clock::time_point grace_end_{};
   std::chrono::steady_clock::time_point virtual_now_{};
