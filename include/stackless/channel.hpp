@@ -43,7 +43,7 @@ class send_awaiter {
     return channel().suspend_sender(wait_, *active_scheduler, h.promise(), here);
   }
   void await_resume() {
-    resumed(*active_scheduler->current);
+    resumed(*active_scheduler->current());
     if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
       throw channel_closed("send: the channel is gone, and with it all who could receive");
   }
@@ -72,7 +72,7 @@ class receive_awaiter {
     return channel().suspend_receiver(wait_, *active_scheduler, h.promise(), here);
   }
   std::conditional_t<Optional, std::optional<T>, T> await_resume() {
-    tasklet_block& me = *active_scheduler->current;
+    tasklet_block& me = *active_scheduler->current();
     if (wait_.slot.full()) [[likely]] {
       resumed(me);
       return wait_.slot.take();

@@ -33,7 +33,7 @@ class yield_awaiter {
   yield_awaiter& operator=(const yield_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current);
+    check_attention(*active_scheduler->current());
     return false;  // alone too: the loop must get to look at I/O
   }
   template <std::derived_from<frame> Promise>
@@ -41,9 +41,9 @@ class yield_awaiter {
       std::coroutine_handle<Promise> h, site here = site::current()
   ) noexcept {
     scheduler_core& core = *active_scheduler;
-    return core.pass_to(h.promise(), here, scheduler_core::successor(*core.current));
+    return core.pass_to(h.promise(), here, core.ring.next());
   }
-  static void await_resume() { resumed_from_yield(*active_scheduler->current); }
+  static void await_resume() { resumed_from_yield(*active_scheduler->current()); }
 };
 
 class [[nodiscard("an operation happens only when it is awaited")]] yield_operation {
@@ -58,7 +58,7 @@ class suspend_awaiter {
   suspend_awaiter& operator=(const suspend_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current);
+    check_attention(*active_scheduler->current());
     return false;
   }
   template <std::derived_from<frame> Promise>
@@ -67,7 +67,7 @@ class suspend_awaiter {
   ) noexcept {
     return active_scheduler->block(wait_, h.promise(), here);
   }
-  static void await_resume() { resumed(*active_scheduler->current); }
+  static void await_resume() { resumed(*active_scheduler->current()); }
 
  private:
   wait wait_;
@@ -87,7 +87,7 @@ class drain_awaiter {
   drain_awaiter& operator=(const drain_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current);
+    check_attention(*active_scheduler->current());
     return false;
   }
   template <std::derived_from<frame> Promise>
@@ -95,7 +95,7 @@ class drain_awaiter {
       std::coroutine_handle<Promise> h, site here = site::current()
   ) noexcept {
     scheduler_core& core = *active_scheduler;
-    record_.runner = core.current;
+    record_.runner = core.current();
     core.push_runner(record_);
     return core.block(wait_, h.promise(), here);
   }

@@ -131,7 +131,7 @@ class direct_switch_awaiter {
   ) {
     return suspend(h.promise(), here);
   }
-  void await_resume() const { resumed_from_yield(*active_scheduler->current); }
+  void await_resume() const { resumed_from_yield(*active_scheduler->current()); }
 
  private:
   std::coroutine_handle<> suspend(frame& f, site here);

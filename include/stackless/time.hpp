@@ -22,7 +22,7 @@ class sleep_awaiter {
   sleep_awaiter& operator=(const sleep_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current);
+    check_attention(*active_scheduler->current());
     return false;
   }
   template <std::derived_from<frame> Promise>
@@ -32,7 +32,7 @@ class sleep_awaiter {
     start();
     return active_scheduler->block(wait_, h.promise(), here);
   }
-  static void await_resume() { resumed(*active_scheduler->current); }
+  static void await_resume() { resumed(*active_scheduler->current()); }
 
  private:
   void start();

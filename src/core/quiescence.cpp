@@ -12,7 +12,7 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
   }
   const bool main_waits = main != nullptr && !main->ended;
   if (main_waits && !main->blocked()) {  // it left by suspend, switch_to or remove
-    append(*main);
+    ring.append(*main);
     return;
   }
 

@@ -9,7 +9,7 @@ namespace detail {
 drain_result drain_awaiter::await_resume() {
   scheduler_core& core = *active_scheduler;
   core.pop_runner(record_);
-  resumed(*core.current);
+  resumed(*core.current());
   drain_result result;
   core.tasklets.for_each([&](const tasklet_block& t) {
     if (t.in_ring()) return;
@@ -75,7 +75,7 @@ void scheduler::shutdown(std::chrono::nanoseconds grace) {
 }
 
 std::size_t scheduler::run_count() const noexcept {
-  return core_->run_count();
+  return core_->ring.size();
 }
 
 std::size_t scheduler::alive() const noexcept {
@@ -83,7 +83,7 @@ std::size_t scheduler::alive() const noexcept {
 }
 
 std::size_t run_count() {
-  return detail::running_scheduler().run_count();
+  return detail::running_scheduler().ring.size();
 }
 
 any_tasklet main_tasklet() {

@@ -58,20 +58,6 @@ void scheduler_core::check_thread() const {
     throw_misuse("a tasklet or scheduler was used from another thread than its own");
 }
 
-// The ring
-// -----------------------------------------------------------------------------------------
-
-std::size_t scheduler_core::run_count() const noexcept {
-  if (current == nullptr) return 0;
-  std::size_t count = 0;
-  tasklet_block* t = current;
-  do {
-    ++count;
-    t = &successor(*t);
-  } while (t != current);
-  return count;
-}
-
 void scheduler_core::throw_exit() {
   throw tasklet_exit{};
 }
@@ -121,7 +107,7 @@ bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexc
     }
     w->complete_as(wait_outcome::closed);
   }
-  append(t);
+  ring.append(t);
   return true;
 }
 
@@ -149,7 +135,7 @@ void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
   } else {
     (void)interrupt(*target, std::move(error));
   }
-  current = target;
+  ring.move_to(*target);
 }
 
 void scheduler_core::keep_run_error(std::exception_ptr error) noexcept {
@@ -327,7 +313,7 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
     end_daemons();
   }
   for (;;) {
-    while (current != nullptr) {
+    while (!ring.empty()) {
       resume_current();
       if (unseen_error_) [[unlikely]]
         deliver_uncaught(std::exchange(unseen_error_, nullptr));
@@ -349,7 +335,7 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
     tasklet_block* cause = std::exchange(last_blocker, nullptr);
     if (runners != nullptr && runners->ready_only) {
       poll(false);
-      if (current == nullptr) wake_runner(*runners);
+      if (ring.empty()) wake_runner(*runners);
       continue;
     }
     if (mode == drive_mode::while_ready) {
@@ -360,8 +346,7 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
       return drive_end::idle;
     }
     if (wait_for_a_source()) {
-      if (current !=
-          nullptr) {  // a switch too, from nobody: waits that begin now get a time of their own
+      if (!ring.empty()) {  // a switch too, from nobody: waits that begin now get a time of their own
         ++step;
         note_time();
       }
@@ -392,14 +377,6 @@ inline bool scheduler_core::enter(tasklet_block& t) noexcept {
   }
 }
 
-void scheduler_core::resume_current() {
-  tasklet_block& t = *current;
-  calls = transfers_per_turn;
-  if (t.started || enter(t)) [[likely]]
-    t.current_frame->handle().resume();
-  if (ended != nullptr) finish(*std::exchange(ended, nullptr));
-}
-
 inline void scheduler_core::remember(
     [[maybe_unused]] const tasklet_block& t, [[maybe_unused]] const frame* root
 ) noexcept {
@@ -414,6 +391,38 @@ inline void scheduler_core::remember(
   if (record.has_extras || t.owns_name || t.error) [[unlikely]]
     remember_extras(place, t);
 #endif
+}
+
+inline void scheduler_core::finish(tasklet_block& t) noexcept {
+  if (t.error) [[unlikely]]
+    t.killed = is_exit(t.error);
+  frame* root = std::exchange(t.current_frame, nullptr);
+  remember(t, root);
+  // Still current: destructors of arguments may use the library.
+  if (root != nullptr) root->handle().destroy();
+  if (t.keeps_callable) t.drop_callable();
+  t.ended = true;
+  ring.remove(t);
+  last_blocker = nullptr;
+  intrusive_list<tasklet_block, live_hook>::remove(t);
+  --alive;
+  if (t.is_daemon) --daemons;
+
+  const bool joined = !t.joiners.empty();
+  while (!t.joiners.empty()) wake(t.joiners.pop_front());
+  if (t.error || t.pending) [[unlikely]]
+    report_end(t, joined);
+  if (alive == daemons && alive != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_)
+    end_daemons();
+  t.release();
+}
+
+void scheduler_core::resume_current() {
+  tasklet_block& t = *current();
+  calls = transfers_per_turn;
+  if (t.started || enter(t)) [[likely]]
+    t.current_frame->handle().resume();
+  if (ended != nullptr) finish(*std::exchange(ended, nullptr));
 }
 
 void scheduler_core::remember_extras(std::size_t place, const tasklet_block& t) noexcept {
@@ -448,30 +457,6 @@ std::vector<ended_tasklet> scheduler_core::recently_ended() const {
     }
   }
   return list;
-}
-
-void scheduler_core::finish(tasklet_block& t) noexcept {
-  if (t.error) [[unlikely]]
-    t.killed = is_exit(t.error);
-  frame* root = std::exchange(t.current_frame, nullptr);
-  remember(t, root);
-  // Still current: destructors of arguments may use the library.
-  if (root != nullptr) root->handle().destroy();
-  t.drop_callable();
-  t.ended = true;
-  leave(t);
-  last_blocker = nullptr;
-  intrusive_list<tasklet_block, live_hook>::remove(t);
-  --alive;
-  if (t.is_daemon) --daemons;
-
-  const bool joined = !t.joiners.empty();
-  while (!t.joiners.empty()) wake(t.joiners.pop_front());
-  if (t.error || t.pending) [[unlikely]]
-    report_end(t, joined);
-  if (alive == daemons && alive != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_)
-    end_daemons();
-  t.release();
 }
 
 void scheduler_core::report_end(tasklet_block& t, bool joined) noexcept {

@@ -25,7 +25,7 @@ std::exception_ptr checked(std::exception_ptr error) {
 }
 
 detail::tasklet_block& current_block() {
-  detail::tasklet_block* t = detail::running_scheduler().current;
+  detail::tasklet_block* t = detail::running_scheduler().current();
   if (t == nullptr) detail::throw_outside_scheduler();
   return *t;
 }
@@ -57,17 +57,18 @@ void tasklet_block::describe(object_info& info, std::vector<const void*>&) const
 }
 
 void enlist(scheduler_core& scheduler, tasklet_block& t, const spawn_origin& origin) noexcept {
-  t.name = origin.name;
-  t.owns_name = origin.owns_name;
-  const tasklet_block* spawner = scheduler.driving() ? scheduler.current : nullptr;
+  const tasklet_block* spawner = scheduler.driving() ? scheduler.current() : nullptr;
   if (spawner != nullptr) t.spawner = spawner->id;
+  if (origin.name != nullptr) {
+    t.name = origin.name;
+    t.owns_name = origin.owns_name;
+  }
 #if STACKLESS_TRACKING
   if (origin.site_known) {
     t.spawned_at = origin.at;
     t.spawn_site_known = true;
-  } else {
-    const frame* f = spawner != nullptr ? spawner->current_frame : nullptr;
-    t.spawned_in = f != nullptr ? f->function : nullptr;
+  } else if (spawner != nullptr && spawner->current_frame != nullptr) {
+    t.spawned_in = spawner->current_frame->function;
   }
 #endif
   scheduler.adopt(t);
@@ -78,8 +79,8 @@ void enlist(scheduler_core& scheduler, tasklet_block& t, const spawn_origin& ori
 
 bool join_awaiter::await_ready() {
   scheduler_core& core = *active_scheduler;
-  check_attention(*core.current);
-  if (&target_ == core.current) throw_misuse("join: a tasklet cannot wait for its own end");
+  check_attention(*core.current());
+  if (&target_ == core.current()) throw_misuse("join: a tasklet cannot wait for its own end");
   if (target_.home != &core) throw_misuse("join: the tasklet belongs to another scheduler");
   return target_.ended;
 }
@@ -88,10 +89,10 @@ void join_awaiter::finish_join() {
   scheduler_core& core = *active_scheduler;
   // Woken with the target's error, and something else is raised here: nobody would ever see the
   // error.
-  const bool displaced = (core.current->attention & raise_here) != 0;
+  const bool displaced = (core.current()->attention & raise_here) != 0;
   if (displaced && target_.ended && target_.error && !target_.killed)
     core.return_unseen(target_.error);
-  resumed(*core.current);
+  resumed(*core.current());
   if (target_.killed) {
     const any_tasklet handle(target_);
     throw tasklet_killed(
@@ -119,10 +120,10 @@ direct_switch_awaiter::direct_switch_awaiter(
 
 bool direct_switch_awaiter::await_ready() {
   scheduler_core& core = *active_scheduler;
-  check_attention(*core.current);
+  check_attention(*core.current());
   if (target_.home != &core)
     throw_misuse("kill, raise, run, switch_to: the tasklet belongs to another scheduler");
-  const bool myself = &target_ == core.current;
+  const bool myself = &target_ == core.current();
   if (action_ == action::raise) {
     if (target_.ended) {
       if (is_exit(error_)) return true;
@@ -142,10 +143,10 @@ std::coroutine_handle<> direct_switch_awaiter::suspend(frame& f, site here) {
   if (action_ == action::raise) {
     // With I/O in flight the error follows its completion, and the caller goes on.
     tasklet_block& next =
-        core.interrupt(target_, std::exchange(error_, nullptr)) ? target_ : *core.current;
+        core.interrupt(target_, std::exchange(error_, nullptr)) ? target_ : *core.current();
     return core.pass_to(f, here, next);
   }
-  if (!target_.in_ring()) core.append(target_);
+  if (!target_.in_ring()) core.ring.append(target_);
   if (action_ == action::run) return core.pass_to(f, here, target_);
   return core.block_in_favour_of(wait_, f, here, target_);
 }
@@ -192,7 +193,7 @@ bool any_tasklet::scheduled() const {
 }
 
 bool any_tasklet::is_current() const {
-  return detail::active_scheduler != nullptr && detail::active_scheduler->current == &block();
+  return detail::active_scheduler != nullptr && detail::active_scheduler->current() == &block();
 }
 
 void any_tasklet::insert() const {
@@ -202,7 +203,7 @@ void any_tasklet::insert() const {
   if (t.in_ring()) return;
   if (t.blocked())
     detail::throw_misuse("insert: the tasklet is blocked, only what it waits for can wake it");
-  t.home->append(t);
+  t.home->ring.append(t);
 }
 
 void any_tasklet::remove() const {
@@ -211,7 +212,7 @@ void any_tasklet::remove() const {
   t.home->check_thread();
   if (is_current()) detail::throw_misuse("remove: the running tasklet cannot be removed");
   if (blocked()) detail::throw_misuse("remove: the tasklet is blocked");
-  if (t.in_ring()) t.home->leave(t);
+  if (t.in_ring()) t.home->ring.remove(t);
 }
 
 void any_tasklet::kill_pending() const {

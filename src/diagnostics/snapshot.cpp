@@ -138,7 +138,7 @@ class photographer {
     tasklet_info& info = data_.tasklets.emplace_back();
     info.id = t.id;
     info.name = names_.name_of(t);
-    info.state = state_of(t, core_.driving() && core_.current == &t);
+    info.state = state_of(t, core_.driving() && core_.current() == &t);
     info.is_main = t.is_main;
     info.is_daemon = t.is_daemon;
     info.wakes_nobody = t.wakes_nobody;

@@ -107,7 +107,7 @@ io_call::io_call(io_code code, io_resource* resource, std::error_code* error) no
 }
 
 bool io_call::ready() {
-  check_attention(*running_scheduler().current);
+  check_attention(*running_scheduler().current());
   if (operation_.waiter != nullptr)
     throw_misuse("an I/O operation was awaited that another tasklet is awaiting");
   return refused();
@@ -149,7 +149,7 @@ void io_call::start() {
     throw;
   }
   if (resource_.get() != nullptr) ++resource_->in_flight;
-  operation_.silent = core.current->wakes_nobody;
+  operation_.silent = core.current()->wakes_nobody;
   if (operation_.silent) ++core.silent_sources;
   started_ = true;
 }
@@ -158,7 +158,7 @@ void io_call::settle() {
   if (!started_) return;
   if (moved_ != nullptr && operation_.result > 0)
     *moved_ += static_cast<std::size_t>(operation_.result);
-  resumed(*active_scheduler->current);
+  resumed(*active_scheduler->current());
 }
 
 int io_call::checked() {

@@ -87,7 +87,7 @@ class idle_awaiter {
     return active_scheduler->block(wait_, h.promise(), here);
   }
   void await_resume() const {
-    if (suspended_) resumed(*active_scheduler->current);
+    if (suspended_) resumed(*active_scheduler->current());
   }
 
  private:
@@ -198,7 +198,7 @@ void whole_transfer::throw_end_of_file(const char* operation) {
 }
 
 void check_current_tasklet() {
-  check_attention(*running_scheduler().current);
+  check_attention(*running_scheduler().current());
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

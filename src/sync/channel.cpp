@@ -25,7 +25,7 @@ channel_core::channel_core(
     std::size_t room, std::string text, site here, const std::type_info& element
 )
     : capacity(room),
-      send_switches(room == 0),
+      send_exchange(exchange_of(room == 0, false)),
       preference_(room == 0 ? channel_preference::receiver : channel_preference::neither),
       name_(std::move(text)),
       made_at_(here),

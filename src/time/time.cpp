@@ -16,7 +16,7 @@ sleep_awaiter::sleep_awaiter(time_point deadline) noexcept : wait_(wait_kind::sl
 void sleep_awaiter::start() {
   scheduler_core& core = *active_scheduler;
   core.timers.insert(timer_);
-  if (core.current->wakes_nobody) ++core.silent_sources;
+  if (core.current()->wakes_nobody) ++core.silent_sources;
 }
 
 time_point deadline_in(std::chrono::nanoseconds duration) {

@@ -37,6 +37,13 @@ namespace detail {
 enum class channel_action : std::uint8_t { none, send, receive, close };
 enum class action_outcome : std::uint8_t { none, delivered, buffered, blocked, dropped, closed };
 
+/// What an exchange makes of the ring.
+enum class exchange : std::uint8_t {
+  without_switch,  ///< the partner goes to the tail
+  direct,          ///< the partner runs now
+  all_others       ///< the partner goes to the tail, and all run before the actor goes on
+};
+
 /// The part of a channel that does not depend on its element type.
 class channel_core : public wait_object {
  public:
@@ -44,8 +51,8 @@ class channel_core : public wait_object {
   std::ptrdiff_t balance = 0;
   std::size_t capacity;
   std::size_t buffered = 0;
-  bool send_switches;             ///< an exchange by a send makes another tasklet run
-  bool receive_switches = false;  ///< an exchange by a receive does
+  exchange send_exchange;                               ///< by a send to a waiting receiver
+  exchange receive_exchange = exchange::without_switch;  ///< by a receive from a waiting sender
   bool shut = false;              ///< `closed`, or `closing`: its ancestor's form
 
   channel_core(std::size_t room, std::string text, site here, const std::type_info& element);
@@ -56,8 +63,8 @@ class channel_core : public wait_object {
   void set_switching(channel_preference side, bool all) noexcept {
     preference_ = side;
     schedule_all_ = all;
-    send_switches = all || side == channel_preference::receiver;
-    receive_switches = all || side == channel_preference::sender;
+    send_exchange = exchange_of(side == channel_preference::receiver, all);
+    receive_exchange = exchange_of(side == channel_preference::sender, all);
   }
 
   [[nodiscard]] bool receivers_wait() const noexcept { return balance < 0; }
@@ -108,7 +115,7 @@ class channel_core : public wait_object {
     last_.at = here;
     last_.what = {what, how, attempted};
     if (core != nullptr) [[likely]] {
-      last_.tasklet = core->current->id;
+      last_.tasklet = core->current()->id;
       last_.step = core->step;
     } else {
       last_.tasklet = 0;
@@ -154,6 +161,10 @@ class channel_core : public wait_object {
     std::uint64_t step = 0;
   };
 
+  static exchange exchange_of(bool partner_preferred, bool all) noexcept {
+    if (all) return exchange::all_others;
+    return partner_preferred ? exchange::direct : exchange::without_switch;
+  }
   void last_handle_gone() noexcept;
 
 #if STACKLESS_TRACKING

@@ -45,7 +45,7 @@ class channel_state final : public channel_core {
       : channel_core(room, std::move(name), here, typeid(T)) {}
 
   bool send_now(send_wait<T>& w, scheduler_core& core, site here) {
-    if (core.current->attention == 0 && (receivers_wait() ? send_switches : !shut && capacity == 0))
+    if (core.current()->attention == 0 && (receivers_wait() ? send_exchange == exchange::direct : !shut && capacity == 0))
         [[likely]]
       return false;
     return send_without_switch(w, core, here);
@@ -57,7 +57,7 @@ class channel_state final : public channel_core {
     if (receivers_wait()) {
       wait& receiver = give(w);
       note(channel_action::send, action_outcome::delivered, &core, here);
-      return hand_over_to(receiver, core, f, here);
+      return hand_over_to(receiver, send_exchange, core, f, here);
     }
     note(channel_action::send, action_outcome::blocked, &core, here);
     enqueue_sender(w);
@@ -65,7 +65,7 @@ class channel_state final : public channel_core {
   }
 
   bool receive_now(receive_wait<T>& w, scheduler_core& core, site here) {
-    if (core.current->attention == 0 && buffered == 0 && !senders_wait() && !shut) [[likely]]
+    if (core.current()->attention == 0 && buffered == 0 && !senders_wait() && !shut) [[likely]]
       return false;
     return receive_without_switch(w, core, here);
   }
@@ -73,11 +73,8 @@ class channel_state final : public channel_core {
   std::coroutine_handle<> suspend_receiver(
       receive_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
-    if (senders_wait()) [[unlikely]] {
-      wait& sender = take_from_sender(w.slot, core.current->error);
-      note(channel_action::receive, action_outcome::delivered, &core, here);
-      return hand_over_to(sender, core, f, here);
-    }
+    if (senders_wait()) [[unlikely]]
+      return take_and_hand_over(w, core, f, here);
     enqueue_receiver(w);
     return core.block(w, f, here);
   }
@@ -112,10 +109,10 @@ class channel_state final : public channel_core {
 
  private:
   [[gnu::noinline]] bool send_without_switch(send_wait<T>& w, scheduler_core& core, site here) {
-    tasklet_block& me = *core.current;
+    tasklet_block& me = *core.current();
     check_attention(me);
     if (receivers_wait()) {
-      if (send_switches) return false;
+      if (send_exchange != exchange::without_switch) return false;
       wait& receiver = give(w);
       note(channel_action::send, action_outcome::delivered, &core, here);
       receiver.owner->home->wake(receiver);
@@ -136,9 +133,9 @@ class channel_state final : public channel_core {
   [[gnu::noinline]] bool receive_without_switch(
       receive_wait<T>& w, scheduler_core& core, site here
   ) {
-    tasklet_block& me = *core.current;
+    tasklet_block& me = *core.current();
     check_attention(me);
-    if (receive_switches && buffered == 0 && senders_wait()) return false;
+    if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait()) return false;
     if (take(w.slot, me.error)) [[likely]] {
       note(channel_action::receive, action_outcome::delivered, &core, here);
       return true;
@@ -151,27 +148,33 @@ class channel_state final : public channel_core {
     return true;
   }
 
+  [[gnu::noinline]] std::coroutine_handle<> take_and_hand_over(
+      receive_wait<T>& w, scheduler_core& core, frame& f, site here
+  ) {
+    wait& sender = take_from_sender(w.slot, core.current()->error);
+    note(channel_action::receive, action_outcome::delivered, &core, here);
+    return hand_over_to(sender, receive_exchange, core, f, here);
+  }
+
   // Behind a waiting sender nobody may overtake through the buffer.
   [[nodiscard]] bool may_buffer() const noexcept { return buffered < capacity && !senders_wait(); }
 
   /// The actor keeps its place in the ring; its partner runs now, or with `schedule_all` the
   /// others.
   std::coroutine_handle<> hand_over_to(
-      wait& partner, scheduler_core& core, frame& f, site here
+      wait& partner, exchange how, scheduler_core& core, frame& f, site here
   ) noexcept {
-    tasklet_block& other = *partner.owner;
     // A partner of another scheduler cannot run here: it goes to the tail of its own ring.
-    if (schedule_all() || other.home != &core) [[unlikely]]
+    if (how != exchange::direct || partner.owner->home != &core) [[unlikely]]
       return wake_and_step_aside(partner, core, f, here);
-    core.wake_behind_current(partner);
-    return core.step_aside(f, here, other);
+    return core.hand_over(partner, f, here);
   }
 
   [[gnu::noinline]] static std::coroutine_handle<> wake_and_step_aside(
       wait& partner, scheduler_core& core, frame& f, site here
   ) noexcept {
     partner.owner->home->wake(partner);
-    return core.step_aside(f, here, scheduler_core::successor(*core.current));
+    return core.step_aside(f, here);
   }
 
   /// Gives to the first waiting receiver, who leaves the queue.

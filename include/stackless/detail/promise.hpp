@@ -50,7 +50,7 @@ class promise_base : public frame {
 
   // One error travels at a time in a tasklet: the parent takes it before anything else runs.
   static void unhandled_exception() noexcept {
-    active_scheduler->current->error = std::current_exception();
+    active_scheduler->current()->error = std::current_exception();
   }
 
   // By value: only a prvalue gets here, so that a task is awaited where it is made.
@@ -138,7 +138,7 @@ class task_awaiter {
   }
 
   T await_resume() {
-    tasklet_block& t = *active_scheduler->current;
+    tasklet_block& t = *active_scheduler->current();
     if (t.error) [[unlikely]]
       std::rethrow_exception(std::exchange(t.error, nullptr));
     return result_.take();

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <stackless/detail/io_port.hpp>
-#include <stackless/detail/tasklet_block.hpp>
+#include <stackless/detail/ready_ring.hpp>
 #include <stackless/detail/timer_queue.hpp>
 #include <stackless/error.hpp>
 #include <stackless/scheduler_options.hpp>
@@ -36,18 +36,13 @@ struct ended_tasklet {
   std::uint64_t step = 0;
 };
 
-/// The ring, who is current, and every rule about who runs next. One at a time is active on a
-/// thread.
-///
-/// The ring is a circle of runnable tasklets and `current` is a member of it: the tail is the place
-/// just before `current`, and moving `current` is what rotates the queue. Nothing is moved when a
-/// tasklet yields. A tasklet outside the ring is blocked, or paused (floating).
+/// The ready ring, and every rule about who runs next. One at a time is active on a thread.
 class scheduler_core {
  public:
   static constexpr int transfers_per_turn = 64;
 
   // Hot state, in the order of use.
-  tasklet_block* current = nullptr;       ///< null: the ring is empty
+  ready_ring ring;
   int calls = 0;                          ///< calls and returns left in this turn of the loop
   std::uint64_t step = 0;                 ///< one up for every switch to another tasklet
   tasklet_block* last_blocker = nullptr;  ///< whose block emptied the ring
@@ -58,97 +53,60 @@ class scheduler_core {
   scheduler_core& operator=(const scheduler_core&) = delete;
   ~scheduler_core();
 
-  // The ring -------------------------------------------------------------------------------------
-
-  /// Links `t` just before `current`: it will be the last one reached.
-  void append(tasklet_block& t) noexcept {
-    if (current == nullptr) [[unlikely]] {
-      t.ring_hook::next = t.ring_hook::previous = &hook(t);
-      current = &t;
-    } else {
-      hook(t).insert_before(hook(*current));
-    }
-  }
-
-  /// Links `t` just after `current`.
-  void place_behind_current(tasklet_block& t) noexcept {
-    hook(t).insert_before(*hook(*current).next);
-  }
-
-  /// Takes `t` out of the ring; `current` moves on to its successor, if it was `t`.
-  void leave(tasklet_block& t) noexcept {
-    ring_hook& place = hook(t);
-    if (place.next == &place) {
-      place.next = place.previous = nullptr;
-      current = nullptr;
-      return;
-    }
-    if (current == &t) current = &successor(t);
-    place.unlink();
-  }
-
-  [[nodiscard]] static tasklet_block& successor(tasklet_block& t) noexcept {
-    return static_cast<tasklet_block&>(static_cast<ring_hook&>(*hook(t).next));
-  }
-
-  /// Members of the ring, the running one included. O(n).
-  [[nodiscard]] std::size_t run_count() const noexcept;
+  [[nodiscard]] tasklet_block* current() const noexcept { return ring.current(); }
 
   // Switching: called from await_suspend, the result is what to resume ---------------------------
-
-  /// Makes `t` current and resumes it: directly, or every so often through the loop, so that the
-  /// native stack stays flat where the compiler does not make symmetric transfer a tail call.
-  [[nodiscard]] std::coroutine_handle<> transfer_to(tasklet_block& t) noexcept {
-    current = &t;
-    if (++step % transfers_per_turn == 0 || !t.started) [[unlikely]]
-      return std::noop_coroutine();
-    return t.current_frame->handle();
-  }
 
   /// The one door. The current tasklet, suspended in `f` at `here`, waits for `w.object` and leaves
   /// the ring; the caller has linked `w` where its waker will find it.
   [[nodiscard]] std::coroutine_handle<> block(wait& w, frame& f, site here) noexcept {
-    tasklet_block& t = *current;
-    tasklet_block& next = successor(t);
+    tasklet_block& t = *current();
     begin_wait(t, w, f, here);
-    hook(t).unlink();
-    if (&next == &t) [[unlikely]] {
-      current = nullptr;
+    if (!ring.leave()) [[unlikely]] {
       last_blocker = &t;
       return std::noop_coroutine();
     }
-    return transfer_to(next);
+    return resume_next();
   }
 
   /// As `block`, and `next`, a member of the ring, runs.
   [[nodiscard]] std::coroutine_handle<> block_in_favour_of(
       wait& w, frame& f, site here, tasklet_block& next
   ) noexcept {
-    tasklet_block& t = *current;
-    begin_wait(t, w, f, here);
-    hook(t).unlink();
-    return transfer_to(next);
+    begin_wait(*current(), w, f, here);
+    ring.leave();
+    ring.move_to(next);
+    return resume_next();
   }
 
-  /// The current tasklet's operation has happened, and another one runs before it goes on. It keeps
-  /// its place in the ring.
-  [[nodiscard]] std::coroutine_handle<> step_aside(
-      frame& f, site here, tasklet_block& next
-  ) noexcept {
-    suspend_in(*current, f, here);
-    return transfer_to(next);
+  /// The current tasklet's operation has happened, and it keeps its place in the ring. The wait
+  /// that it has completed runs first.
+  [[nodiscard]] std::coroutine_handle<> hand_over(wait& completed, frame& f, site here) noexcept {
+    suspend_in(*current(), f, here);
+    completed.complete_as(wait_outcome::done);
+    ring.insert_and_advance(*completed.owner);
+    return resume_next();
+  }
+
+  /// As `hand_over`, but all others run first.
+  [[nodiscard]] std::coroutine_handle<> step_aside(frame& f, site here) noexcept {
+    suspend_in(*current(), f, here);
+    ring.advance();
+    return resume_next();
   }
 
   /// The current tasklet, still in the ring, lets `next` run. Unlike after `step_aside` an error
   /// may be raised where it stands: it waits for nothing.
   [[nodiscard]] std::coroutine_handle<> pass_to(frame& f, site here, tasklet_block& next) noexcept {
-    suspend_in(*current, f, here);
-    current->yielding = true;
-    if (&next == current) [[unlikely]] {  // no step: nobody else has run
-      current->current_frame = &f;
+    tasklet_block& t = *current();
+    suspend_in(t, f, here);
+    t.yielding = true;
+    if (&next == &t) [[unlikely]] {  // no step: nobody else has run
+      t.current_frame = &f;
       return std::noop_coroutine();
     }
-    return transfer_to(next);
+    ring.move_to(next);
+    return resume_next();
   }
 
   /// The current tasklet calls a child coroutine.
@@ -157,8 +115,8 @@ class scheduler_core {
   /// A coroutine of the current tasklet has returned.
   [[nodiscard]] std::coroutine_handle<> leave_frame(frame& f) noexcept {
     if (f.parent == nullptr) [[unlikely]] {
-      current->current_frame = &f;
-      ended = current;
+      current()->current_frame = &f;
+      ended = current();
       return std::noop_coroutine();
     }
     return continue_in(*f.parent);
@@ -169,13 +127,7 @@ class scheduler_core {
   /// Completes a wait: its tasklet goes to the tail. The waker has unlinked it from its object.
   void wake(wait& w, wait_outcome how = wait_outcome::done) noexcept {
     w.complete_as(how);
-    append(*w.owner);
-  }
-
-  /// As `wake`, but its tasklet is next after the current one.
-  void wake_behind_current(wait& w) noexcept {
-    w.complete_as(wait_outcome::done);
-    place_behind_current(*w.owner);
+    ring.append(*w.owner);
   }
 
   // Raising in other tasklets (docs/errors.md) ---------------------------------------------------
@@ -212,7 +164,7 @@ class scheduler_core {
   void adopt(tasklet_block& t) noexcept {
     tasklets.push_back(t);
     ++alive;
-    append(t);
+    ring.append(t);
   }
   [[nodiscard]] std::uint64_t next_id() noexcept { return ++last_id_; }
   /// \throws tasklet_exit at teardown
@@ -271,8 +223,6 @@ class scheduler_core {
  private:
   [[noreturn]] static void throw_exit();
 
-  static ring_hook& hook(tasklet_block& t) noexcept { return t; }
-
   // With tracking, the current frame is kept at every call and return, so that a running tasklet's
   // stack is right too; without, only where the loop will need it.
   static void suspend_in([[maybe_unused]] tasklet_block& t, frame& f, site here) noexcept {
@@ -280,6 +230,16 @@ class scheduler_core {
 #if !STACKLESS_TRACKING
     t.current_frame = &f;
 #endif
+  }
+
+  /// The ring has moved on: resumes who is current now. Directly, or every so often through the
+  /// loop, so that the native stack stays flat where the compiler does not make symmetric transfer
+  /// a tail call.
+  [[nodiscard]] std::coroutine_handle<> resume_next() noexcept {
+    const tasklet_block& t = *current();
+    if (++step % transfers_per_turn == 0 || !t.started) [[unlikely]]
+      return std::noop_coroutine();
+    return t.current_frame->handle();
   }
 
   void begin_wait(tasklet_block& t, wait& w, frame& f, site here) noexcept {
@@ -291,10 +251,10 @@ class scheduler_core {
 
   [[nodiscard]] std::coroutine_handle<> continue_in(frame& f) noexcept {
 #if STACKLESS_TRACKING
-    current->current_frame = &f;
+    current()->current_frame = &f;
 #endif
     if (--calls <= 0) [[unlikely]] {
-      current->current_frame = &f;
+      current()->current_frame = &f;
       return std::noop_coroutine();
     }
     return f.handle();
@@ -320,7 +280,7 @@ class scheduler_core {
   static constexpr std::size_t ended_kept = 8;
 
   /// What is kept of an ended tasklet: a few plain stores, since every tasklet ends.
-  struct ended_record {
+  struct alignas(64) ended_record {
     std::uint64_t id = 0;
     const char* name = nullptr;
     const char* function = nullptr;

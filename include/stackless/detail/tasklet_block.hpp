@@ -10,7 +10,6 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 class scheduler_core;
 
-struct ring_hook : list_hook {};
 struct live_hook : list_hook {};
 
 /// Why an await must not simply go on. Zero in the normal case: one byte to test per await.
@@ -23,8 +22,12 @@ enum attention : std::uint8_t {
 };
 
 /// The control block of a tasklet: everything about it but its coroutine frames.
-struct tasklet_block : ring_hook, live_hook, wait_object {
-  scheduler_core* home;            ///< null once the scheduler is gone
+struct tasklet_block : live_hook, wait_object {
+  // Links of `ready_ring`, null outside. Apart: of two neighbours GCC makes one store through a
+  // vector register, and the next switch waits for it.
+  tasklet_block* ring_next = nullptr;
+  scheduler_core* home;  ///< null once the scheduler is gone
+  tasklet_block* ring_previous = nullptr;
   frame* current_frame = nullptr;  ///< innermost frame; null until a kept callable is first invoked
   wait* waiting = nullptr;         ///< what it is blocked or paused at; null while it can run
   std::exception_ptr pending;      ///< thrown at it by others; see `attention`
@@ -51,6 +54,8 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
   bool is_main : 1 = false;
   bool is_daemon : 1 = false;
   bool wakes_nobody : 1 = false;
+  bool keeps_callable : 1 = false;
+  std::uint8_t spare : 6 = 0;  // so that all flags are set by one store
 
   explicit tasklet_block(scheduler_core& scheduler, std::uint64_t number) noexcept
       : home(&scheduler), id(number) {}
@@ -59,14 +64,13 @@ struct tasklet_block : ring_hook, live_hook, wait_object {
       free_name();
   }
 
-  /// Calls the kept callable, which makes the root frame. Only for blocks without a frame.
-  virtual void start() = 0;
-  /// Destroys the callable and its arguments at the tasklet's end.
-  virtual void drop_callable() noexcept = 0;
+  // For blocks that keep their callable: it makes the root frame, and goes at the tasklet's end.
+  virtual void start() {}
+  virtual void drop_callable() noexcept {}
   /// Destroys this object and gives its memory back.
   virtual void destroy() noexcept = 0;
 
-  [[nodiscard]] bool in_ring() const noexcept { return ring_hook::linked(); }
+  [[nodiscard]] bool in_ring() const noexcept { return ring_next != nullptr; }
   [[nodiscard]] bool blocked() const noexcept {
     return waiting != nullptr && waiting->outcome() == wait_outcome::pending &&
            !only_pauses(waiting->kind());

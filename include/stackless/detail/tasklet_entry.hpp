@@ -41,8 +41,6 @@ template <class R>
 struct direct_entry final : block_with_result<R> {
   using block_with_result<R>::block_with_result;
 
-  void start() override {}
-  void drop_callable() noexcept override {}
   void destroy() noexcept override {
     this->~direct_entry();
     frame_slab::deallocate<slab_unit<direct_entry>>(this, sizeof(direct_entry));
@@ -54,11 +52,13 @@ template <class R, class F, class... A>
 struct keeping_entry final : block_with_result<R> {
   template <class... Kept>
   keeping_entry(scheduler_core& scheduler, std::uint64_t number, Kept&&... kept)
-      : block_with_result<R>(scheduler, number), kept_(std::forward<Kept>(kept)...) {}
+      : block_with_result<R>(scheduler, number), kept_(std::forward<Kept>(kept)...) {
+    this->keeps_callable = true;
+  }
   keeping_entry(const keeping_entry&) = delete;
   keeping_entry& operator=(const keeping_entry&) = delete;
   ~keeping_entry() override {
-    if (!dropped_) std::destroy_at(std::addressof(kept_));
+    if (this->keeps_callable) std::destroy_at(std::addressof(kept_));
   }
 
   void start() override {
@@ -72,7 +72,7 @@ struct keeping_entry final : block_with_result<R> {
   }
   void drop_callable() noexcept override {
     std::destroy_at(std::addressof(kept_));
-    dropped_ = true;
+    this->keeps_callable = false;
   }
   void destroy() noexcept override {
     this->~keeping_entry();
@@ -83,7 +83,6 @@ struct keeping_entry final : block_with_result<R> {
   union {
     std::tuple<F, A...> kept_;
   };
-  bool dropped_ = false;
 };
 
 /// Plain coroutine functions whose parameters are all values: the frame itself keeps them.

@@ -83,7 +83,7 @@ class wait : public list_hook {
   // Eight bytes, each field written whole: a bit field would be read back while it is still on its
   // way to the cache.
   std::uint32_t since_low_;
-  std::uint16_t since_high_;
+  std::uint16_t since_high_ = 0;
   wait_kind kind_;
   wait_outcome outcome_ = wait_outcome::pending;
 };
