@@ -1,4 +1,5 @@
-// Copies a file: one tasklet reads, another writes, and two blocks go round between them.
+// Copies a file: one tasklet reads, two write, and a few blocks go round between them. With two
+// writers the kernel has the next block at hand when it is done with one.
 
 #include <stackless/io/io.hpp>
 #include <stackless/stackless.hpp>
@@ -25,12 +26,12 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t block_size = std::size_t{1} << 20;
-constexpr std::size_t blocks =
-    2;  // one is read into while the other is written; more only fill the cache
+constexpr std::size_t blocks = 3;  // one is read into while two are written
 
 struct block {
   std::unique_ptr<std::byte[]> bytes;
   std::size_t used = 0;
+  std::uint64_t offset = 0;
 };
 
 class progress_bar {
@@ -63,45 +64,64 @@ class progress_bar {
   std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now();
 };
 
+struct target_file {
+  target_file(sl::io::file opened, bool regular, std::uint64_t expected)
+      : file(std::move(opened)), has_offsets(regular), bar(expected) {}
+
+  sl::io::file file;
+  bool has_offsets;  // not a pipe or a terminal, where blocks must be written in order
+  progress_bar bar;
+  std::uint64_t written = 0;
+};
+
 // Whoever works on a block owns it: what the kernel still writes into outlives an error elsewhere.
 sl::task<> read(sl::io::file source, sl::channel<block> empty, sl::channel<block> full) {
+  std::uint64_t offset = 0;
   while (std::optional<block> b = co_await empty.next()) {
+    b->offset = offset;
     b->used = co_await source.read_some({b->bytes.get(), block_size});
     if (b->used == 0) break;
+    offset += b->used;
     co_await full.send_from(*b);
   }
   full.close();
 }
 
-sl::task<std::uint64_t> write(
-    sl::io::file target, sl::channel<block> full, sl::channel<block> empty, std::uint64_t expected
+sl::task<> write(
+    std::shared_ptr<target_file> target, sl::channel<block> full, sl::channel<block> empty
 ) {
-  progress_bar bar(expected);
-  std::uint64_t written = 0;
   while (std::optional<block> b = co_await full.next()) {
-    co_await target.write_all({b->bytes.get(), b->used});
-    written += b->used;
-    bar.show(written);
+    const sl::io::const_bytes bytes(b->bytes.get(), b->used);
+    if (target->has_offsets) {
+      co_await target->file.write_all_at(b->offset, bytes);
+    } else {
+      co_await target->file.write_all(bytes);
+    }
+    target->written += b->used;
+    target->bar.show(target->written);
     empty.try_send(std::move(*b));
   }
-  co_await target.close();  // tells what could not be written; the destructor would keep it quiet
-  co_return written;
 }
 
 sl::task<std::uint64_t> copy(fs::path from, fs::path to, bool& target_is_open) {
   sl::io::file source = co_await sl::io::open(from);
   const std::uint64_t size = source.size();
   const auto permissions = static_cast<unsigned>(fs::status(from).permissions()) & 0777U;
-  sl::io::file target = co_await sl::io::open(to, sl::io::open_mode::create_truncate, permissions);
+  sl::io::file opened = co_await sl::io::open(to, sl::io::open_mode::create_truncate, permissions);
   target_is_open = true;
+  const bool has_offsets = fs::is_regular_file(to);
+  const auto target = std::make_shared<target_file>(std::move(opened), has_offsets, size);
 
   sl::channel<block> empty("empty blocks", blocks);
   sl::channel<block> full("full blocks", blocks);
   for (std::size_t i = 0; i < blocks; ++i)
     empty.try_send(block{std::make_unique_for_overwrite<std::byte[]>(block_size)});
   sl::spawn("reader", read, std::move(source), empty, full);
-  const auto writer = sl::spawn("writer", write, std::move(target), full, empty, size);
-  co_return co_await writer.join();
+  const auto writer = sl::spawn("writer", write, target, full, empty);
+  if (has_offsets) co_await sl::spawn("second writer", write, target, full, empty).join();
+  co_await writer.join();
+  co_await target->file.close();  // tells what could not be written; the destructor would not
+  co_return target->written;
 }
 
 void check(const fs::path& from, const fs::path& to) {

@@ -346,7 +346,8 @@ scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
       return drive_end::idle;
     }
     if (wait_for_a_source()) {
-      if (!ring.empty()) {  // a switch too, from nobody: waits that begin now get a time of their own
+      if (!ring.empty(
+          )) {  // a switch too, from nobody: waits that begin now get a time of their own
         ++step;
         note_time();
       }

@@ -51,9 +51,9 @@ class channel_core : public wait_object {
   std::ptrdiff_t balance = 0;
   std::size_t capacity;
   std::size_t buffered = 0;
-  exchange send_exchange;                               ///< by a send to a waiting receiver
+  exchange send_exchange;                                ///< by a send to a waiting receiver
   exchange receive_exchange = exchange::without_switch;  ///< by a receive from a waiting sender
-  bool shut = false;              ///< `closed`, or `closing`: its ancestor's form
+  bool shut = false;  ///< `closed`, or `closing`: its ancestor's form
 
   channel_core(std::size_t room, std::string text, site here, const std::type_info& element);
   virtual ~channel_core() = default;

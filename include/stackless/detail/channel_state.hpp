@@ -45,8 +45,8 @@ class channel_state final : public channel_core {
       : channel_core(room, std::move(name), here, typeid(T)) {}
 
   bool send_now(send_wait<T>& w, scheduler_core& core, site here) {
-    if (core.current()->attention == 0 && (receivers_wait() ? send_exchange == exchange::direct : !shut && capacity == 0))
-        [[likely]]
+    if (core.current()->attention == 0 &&
+        (receivers_wait() ? send_exchange == exchange::direct : !shut && capacity == 0)) [[likely]]
       return false;
     return send_without_switch(w, core, here);
   }
@@ -135,7 +135,8 @@ class channel_state final : public channel_core {
   ) {
     tasklet_block& me = *core.current();
     check_attention(me);
-    if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait()) return false;
+    if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait())
+      return false;
     if (take(w.slot, me.error)) [[likely]] {
       note(channel_action::receive, action_outcome::delivered, &core, here);
       return true;
