@@ -57,6 +57,7 @@ void channel_core::last_handle_gone() noexcept {
 bool channel_core::withdraw(wait& w) noexcept {
   balance += w.kind() == wait_kind::receive ? 1 : -1;
   queue.remove(w);
+  refill();
   return true;
 }
 

@@ -201,3 +201,33 @@ TEST_CASE("a receiver that got an error and is killed before it runs is killed")
     CHECK(how == "exit");
   });
 }
+
+TEST_CASE("values behind an error that leaves the queue move into the buffer") {
+  const auto received = [](bool by_kill) {
+    run([by_kill]() -> task<> {
+      channel<int> c(1);
+      const auto value = [&c](int v) -> task<> { co_await c.send(v); };
+      const auto failure = [&c]() -> task<> { co_await c.send_exception(error("boom")); };
+      co_await c.send(1);
+      const auto sender_of_error = spawn(failure);
+      const auto sender_of_value = spawn(value, 2);
+      co_await stackless::yield();
+      CHECK(c.balance() == 2);
+      const int first = co_await c.receive();
+      CHECK(first == 1);
+      CHECK(c.size() == 0);  // the error is never buffered, and nobody overtakes it
+      if (by_kill) {
+        co_await sender_of_error.kill();
+      } else {
+        CHECK_THROWS_WITH(co_await c.receive(), "boom");
+      }
+      CHECK(c.size() == 1);
+      CHECK(c.balance() == 0);
+      co_await sender_of_value.join();
+      const int second = co_await c.receive();
+      CHECK(second == 2);
+    });
+  };
+  received(true);
+  received(false);
+}

@@ -123,6 +123,8 @@ class channel_core : public wait_object {
 #endif
   }
 
+  /// Moves the values of waiting senders into the room that has become free.
+  virtual void refill() noexcept = 0;
   [[nodiscard]] bool withdraw(wait& w) noexcept final;
   void describe(object_info& info, std::vector<const void*>& handles) const final;
 

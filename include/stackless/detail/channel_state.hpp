@@ -197,7 +197,9 @@ class channel_state final : public channel_core {
     } else {
       slot.emplace(std::move(*sender.value));
     }
-    return dequeue_sender();
+    wait& done = dequeue_sender();
+    refill();  // behind an error, which is never buffered, values may wait that can be
+    return done;
   }
 
   /// From the buffer, else from a waiting sender, who goes to the tail. False: there is nothing.
@@ -206,7 +208,7 @@ class channel_state final : public channel_core {
       slot.emplace(std::move(buffer_.front()));
       buffer_.pop_front();
       --buffered;
-      if (senders_wait()) refill();
+      refill();
       return true;
     }
     if (!senders_wait()) return false;
@@ -215,22 +217,19 @@ class channel_state final : public channel_core {
     return true;
   }
 
-  /// Moves the first waiting sender's value into the room that has become free.
-  void refill() noexcept(std::is_nothrow_move_constructible_v<T>) {
-    auto& sender = static_cast<send_wait<T>&>(queue.front());
-    if (sender.has_error()) return;  // its turn comes when the buffer is empty
-    if constexpr (std::is_nothrow_move_constructible_v<T>) {
-      buffer_.push_back(std::move(*sender.value));
-    } else {
+  void refill() noexcept override {
+    while (senders_wait() && buffered < capacity) {
+      auto& sender = static_cast<send_wait<T>&>(queue.front());
+      if (sender.has_error()) return;  // its turn comes when the buffer is empty
       try {
         buffer_.push_back(std::move(*sender.value));
       } catch (...) {
-        return;  // the receiver has its value; the sender keeps its own, and its place
+        return;  // the sender keeps its value, and its place
       }
+      ++buffered;
+      wait& done = dequeue_sender();
+      done.owner->home->wake(done);
     }
-    ++buffered;
-    wait& done = dequeue_sender();
-    done.owner->home->wake(done);
   }
 
   ring_buffer<T> buffer_;
