@@ -150,8 +150,9 @@ template <class F, class... A>
   requires task_function<F, A...>
 tasklet<task_result_t<F, A...>> spawn(F f, A... args) {
   using result = task_result_t<F, A...>;
+  detail::spawn_origin unnamed;
   return tasklet<result>(detail::make_tasklet<result>(
-      detail::running_scheduler(), detail::spawn_origin{}, std::move(f), std::move(args)...
+      detail::running_scheduler(), unnamed, std::move(f), std::move(args)...
   ));
 }
 
@@ -210,9 +211,8 @@ template <class F, class... A>
 task_result_t<F, A...> run(const scheduler_options& options, F f, A... args) {
   using result = task_result_t<F, A...>;
   detail::run_scope scope(options);
-  auto& main = detail::make_tasklet<result>(
-      scope.core(), detail::spawn_origin{.name = "main"}, std::move(f), std::move(args)...
-  );
+  detail::spawn_origin origin{.name = "main"};
+  auto& main = detail::make_tasklet<result>(scope.core(), origin, std::move(f), std::move(args)...);
   const tasklet<result> keep(main);
   scope.run_main(main);
   return main.result.take();
@@ -283,9 +283,10 @@ class scheduler {
     requires task_function<F, A...>
   tasklet<task_result_t<F, A...>> spawn(F f, A... args) {
     using result = task_result_t<F, A...>;
-    return tasklet<result>(detail::make_tasklet<result>(
-        *core_, detail::spawn_origin{}, std::move(f), std::move(args)...
-    ));
+    detail::spawn_origin unnamed;
+    return tasklet<result>(
+        detail::make_tasklet<result>(*core_, unnamed, std::move(f), std::move(args)...)
+    );
   }
   template <class F, class... A>
     requires task_function<F, A...>

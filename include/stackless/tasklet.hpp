@@ -14,8 +14,7 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
-/// A tasklet's name and where it was given. A literal is kept by address, a run-time string is
-/// copied.
+/// A tasklet's name and where it was given. A literal is kept by address, all else is copied.
 class tasklet_name {
  public:
   template <std::size_t N>
@@ -24,9 +23,17 @@ class tasklet_name {
     origin_.site_known = true;
     origin_.at = here;
   }
+  template <std::size_t N>
+  tasklet_name(char (&text)[N], detail::site here = detail::site::current())
+      : tasklet_name(std::string(text), here) {}
   tasklet_name(const std::string& text, detail::site here = detail::site::current());
+  tasklet_name(tasklet_name&& other) noexcept
+      : origin_(std::exchange(other.origin_, detail::spawn_origin{})) {}
+  tasklet_name& operator=(tasklet_name&&) = delete;
+  ~tasklet_name();
 
-  [[nodiscard]] const detail::spawn_origin& origin() const noexcept { return origin_; }
+  /// For the library. The tasklet takes what it owns.
+  [[nodiscard]] detail::spawn_origin& origin() noexcept { return origin_; }
 
  private:
   detail::spawn_origin origin_;

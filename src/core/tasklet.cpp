@@ -39,6 +39,11 @@ tasklet_name::tasklet_name(const std::string& text, detail::site here) {
   origin_.at = here;
 }
 
+// A spawn that threw has not taken it.
+tasklet_name::~tasklet_name() {
+  if (origin_.owns_name) std::free(const_cast<char*>(origin_.name));
+}
+
 namespace detail {
 
 void tasklet_block::free_name() noexcept {
@@ -56,12 +61,12 @@ void tasklet_block::describe(object_info& info, std::vector<const void*>&) const
   info.name = name != nullptr ? name : "";
 }
 
-void enlist(scheduler_core& scheduler, tasklet_block& t, const spawn_origin& origin) noexcept {
+void enlist(scheduler_core& scheduler, tasklet_block& t, spawn_origin& origin) noexcept {
   const tasklet_block* spawner = scheduler.driving() ? scheduler.current() : nullptr;
   if (spawner != nullptr) t.spawner = spawner->id;
   if (origin.name != nullptr) {
     t.name = origin.name;
-    t.owns_name = origin.owns_name;
+    t.owns_name = std::exchange(origin.owns_name, false);
   }
 #if STACKLESS_TRACKING
   if (origin.site_known) {

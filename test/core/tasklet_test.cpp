@@ -317,6 +317,19 @@ TEST_CASE("names: given as a literal, at run time, later, or the function's") {
   });
 }
 
+TEST_CASE("a name in a buffer is copied, and one that no tasklet took is given back") {
+  run([]() -> task<> {
+    char buffer[] = "first";
+    const auto named = spawn(buffer, number, 1);
+    buffer[0] = 'F';
+    CHECK(named.name() == "first");
+    co_await named.join();
+    // Under AddressSanitizer a name that nobody frees is a leak.
+    stackless::detail::frame_slab::fail_next_allocation();
+    CHECK_THROWS_AS(spawn(std::string("never"), number, 1), std::bad_alloc);
+  });
+}
+
 TEST_CASE("a tasklet knows and sets its own name") {
   std::string seen;
   const auto body = [&]() -> task<> {

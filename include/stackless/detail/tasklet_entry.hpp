@@ -101,11 +101,11 @@ template <class T>
 inline constexpr bool is_reference_wrapper<std::reference_wrapper<T>> = true;
 
 /// Notes the spawner, and gives the block to its scheduler.
-void enlist(scheduler_core& scheduler, tasklet_block& t, const spawn_origin& origin) noexcept;
+void enlist(scheduler_core& scheduler, tasklet_block& t, spawn_origin& origin) noexcept;
 
 template <class R, class F, class... A>
 block_with_result<R>& make_tasklet(
-    scheduler_core& scheduler, const spawn_origin& origin, F callable, A... arguments
+    scheduler_core& scheduler, spawn_origin& origin, F callable, A... arguments
 ) {
   static_assert(
       (!is_reference_wrapper<A> && ...),
