@@ -3,15 +3,18 @@
 #include <stackless/detail/channel_state.hpp>
 #include <stackless/error.hpp>
 #include <stackless/task.hpp>
+#include <stackless/tasklet.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <ranges>
 #include <stdexcept>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace stackless::inline STACKLESS_ABI {
 
@@ -221,6 +224,19 @@ class channel : public detail::channel_handle {
     return detail::send_exception_operation<T>(self(), std::move(error));
   }
 
+  /// Sends each element of a range, and gives their number. A container is given away (`std::move`
+  /// it, or it is copied), and its elements are moved; those of a view are copied.
+  ///
+  /// **Cancellation**: as `send`, at each element. **Errors**: as `send`, and what the range
+  /// throws: the elements before were sent.
+  template <std::ranges::input_range R>
+    requires std::constructible_from<T, std::ranges::range_reference_t<R>> ||
+             std::constructible_from<T, std::ranges::range_rvalue_reference_t<R>>
+  task<std::size_t> send_sequence(R range) const {
+    (void)self();
+    return send_each(*this, std::move(range));
+  }
+
   /// Receives a value.
   ///
   /// **Cancellation**: a cancel point; a receive that raised took no value.
@@ -272,6 +288,8 @@ class channel : public detail::channel_handle {
 
   /// Waiting senders, less waiting receivers: one of the two is zero.
   [[nodiscard]] std::ptrdiff_t balance() const { return self().balance; }
+  /// Who waits, in the order in which they will be served.
+  [[nodiscard]] std::vector<any_tasklet> waiting() const { return self().waiting(); }
   /// Values in the buffer.
   [[nodiscard]] std::size_t size() const { return self().buffered; }
   [[nodiscard]] std::size_t capacity() const { return self().capacity; }
@@ -297,6 +315,21 @@ class channel : public detail::channel_handle {
   using state = detail::channel_state<T>;
 
   [[nodiscard]] state& self() const { return static_cast<state&>(core()); }
+
+  template <class R>
+  static task<std::size_t> send_each(channel to, R range) {
+    std::size_t count = 0;
+    for (auto i = std::ranges::begin(range); i != std::ranges::end(range); ++i, ++count) {
+      if constexpr (std::ranges::view<R>) {
+        T value(*i);
+        co_await to.send_from(value);
+      } else {
+        T value(std::ranges::iter_move(i));
+        co_await to.send_from(value);
+      }
+    }
+    co_return count;
+  }
 
   static send_status status_of(detail::action_outcome outcome) noexcept {
     switch (outcome) {

@@ -32,6 +32,13 @@ class block_trap_error : public std::runtime_error {
   explicit block_trap_error(const std::string& what) : std::runtime_error(what) {}
 };
 
+/// A switch trap is set, and the operation would have made another tasklet run; nothing was
+/// changed.
+class switch_trap_error : public std::runtime_error {
+ public:
+  explicit switch_trap_error(const std::string& what) : std::runtime_error(what) {}
+};
+
 /// The errors that came too late to be raised where `error` was raised, in order of arrival. Kept
 /// for the most recent errors of this thread.
 [[nodiscard]] std::vector<std::exception_ptr> suppressed(const std::exception_ptr& error);

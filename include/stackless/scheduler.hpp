@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/run_limits.hpp>
 #include <stackless/scheduler_options.hpp>
 #include <stackless/tasklet.hpp>
 
@@ -8,6 +9,8 @@
 #include <utility>
 
 namespace stackless::inline STACKLESS_ABI {
+
+class observer;
 
 /// Marks a daemon that promises to wake no other tasklet, so that it hides no deadlock.
 struct wakes_nobody_t {
@@ -33,7 +36,7 @@ class yield_awaiter {
   yield_awaiter& operator=(const yield_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current());
+    check_before_leaving(*active_scheduler);
     return false;  // alone too: the loop must get to look at I/O
   }
   template <std::derived_from<frame> Promise>
@@ -58,7 +61,7 @@ class suspend_awaiter {
   suspend_awaiter& operator=(const suspend_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current());
+    check_before_leaving(*active_scheduler);
     return false;
   }
   template <std::derived_from<frame> Promise>
@@ -87,7 +90,7 @@ class drain_awaiter {
   drain_awaiter& operator=(const drain_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current());
+    check_before_leaving(*active_scheduler);
     return false;
   }
   template <std::derived_from<frame> Promise>
@@ -261,12 +264,6 @@ inline detail::drain_operation drain_ready() noexcept {
 // Embedding
 // ----------------------------------------------------------------------------------------
 
-/// Why a drive came back.
-enum class run_result : std::uint8_t {
-  all_ended,  ///< no tasklet is left but daemons
-  idle        ///< the rest wait
-};
-
 /// A scheduler that a host loop drives. There is no main tasklet.
 ///
 /// **Lifetime**: must be empty when it is destroyed (`shutdown`): with live tasklets left it prints
@@ -308,6 +305,27 @@ class scheduler {
   /// deadlock: the host may still send. **Errors**: as `run` for uncaught errors.
   run_result run_ready();
 
+  /// As `run_ready`, for so many turns of tasklets at most.
+  /// **Errors**: as `run_ready`; `std::invalid_argument` for 0.
+  run_result run_steps(std::uint64_t turns);
+  /// As `run_ready`, for so long, exact to one turn of each of up to 64 tasklets.
+  /// **Errors**: as `run_ready`; `std::invalid_argument` for a negative time.
+  run_result run_for(std::chrono::nanoseconds time);
+  /// As `run_ready`, until one of the limits is reached.
+  /// **Errors**: as `run_ready`; `std::invalid_argument` for limits of 0 steps or negative times.
+  run_result run_ready(const run_limits& limits);
+
+  /// A descriptor for the host's own poll loop: readable when `run_ready` has something to do
+  /// because I/O has completed or a timer is due. Made by the first call, and valid for as long as
+  /// the scheduler; what the host itself sends or spawns does not show in it. With the virtual
+  /// clock it tells of I/O only.
+  /// **Errors**: `std::system_error`.
+  [[nodiscard]] int poll_fd();
+
+  /// As the functions of the same names, for this scheduler.
+  observer* set_observer(observer* watcher);
+  error_handler set_error_handler(error_handler handler);
+
   /// Kills every tasklet and runs until they have ended, for `grace` at most; then it prints what
   /// is left and terminates.
   void shutdown(std::chrono::nanoseconds grace);
@@ -322,6 +340,11 @@ class scheduler {
  private:
   std::unique_ptr<detail::scheduler_core> core_;
 };
+
+/// Sets what is done with errors that tasklets do not catch, for the running scheduler; an empty
+/// one lets them go to the innermost `drain`, else to main. Gives the handler before. Main's own
+/// error is not asked about. **Errors**: `std::logic_error` outside a running scheduler.
+error_handler set_error_handler(error_handler handler);
 
 /// Runnable tasklets of the running scheduler, the caller included. O(n).
 [[nodiscard]] std::size_t run_count();

@@ -6,8 +6,10 @@
 #include <stackless/channel.hpp>
 #include <stackless/deadlock.hpp>
 #include <stackless/error.hpp>
+#include <stackless/observer.hpp>
 #include <stackless/scheduler.hpp>
 #include <stackless/snapshot.hpp>
+#include <stackless/switch_trap.hpp>
 #include <stackless/task.hpp>
 #include <stackless/tasklet.hpp>
 #include <stackless/time.hpp>

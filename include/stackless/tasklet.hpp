@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -167,6 +168,14 @@ class [[nodiscard("an operation happens only when it is awaited")]] direct_switc
 
 }  // namespace detail
 
+class any_tasklet;
+
+/// Is given an error that a tasklet, the first argument, did not catch and that nobody joins it
+/// for. It is called while that tasklet is still the running one, and may use all plain functions.
+/// When it returns, the error is dealt with; what it throws (the same error, or another) goes on
+/// instead.
+using error_handler = std::function<void(const any_tasklet&, const std::exception_ptr&)>;
+
 /// A handle of a tasklet, whatever it returns. Copies are the same tasklet; an ended tasklet stays
 /// valid for as long as a handle refers to it.
 ///
@@ -232,6 +241,14 @@ class any_tasklet {
   /// Returns the previous setting.
   bool set_block_trap(bool on) const;  // NOLINT(modernize-use-nodiscard)
   [[nodiscard]] bool block_trap() const;
+
+  /// Its neighbours in the ring; empty if it is not in the ring.
+  [[nodiscard]] any_tasklet next_in_ring() const;
+  [[nodiscard]] any_tasklet previous_in_ring() const;
+
+  /// Handles its uncaught error before the scheduler's handler does; an empty one removes it.
+  /// **Errors**: `std::logic_error` if it has ended.
+  void set_error_handler(error_handler handler) const;
 
   // To be awaited --------------------------------------------------------------------------------
 

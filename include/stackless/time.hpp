@@ -22,7 +22,7 @@ class sleep_awaiter {
   sleep_awaiter& operator=(const sleep_awaiter&) = delete;
 
   static bool await_ready() {
-    check_attention(*active_scheduler->current());
+    check_before_leaving(*active_scheduler);
     return false;
   }
   template <std::derived_from<frame> Promise>

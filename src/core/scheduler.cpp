@@ -1,5 +1,6 @@
 #include <stackless/scheduler.hpp>
 
+#include <stdexcept>
 #include <utility>
 
 namespace stackless::inline STACKLESS_ABI {
@@ -53,15 +54,32 @@ scheduler::scheduler(const scheduler_options& options)
 scheduler::~scheduler() = default;
 
 run_result scheduler::run() {
-  const auto end = core_->drive(detail::scheduler_core::drive_mode::to_the_end);
-  return end == detail::scheduler_core::drive_end::all_ended ? run_result::all_ended
-                                                             : run_result::idle;
+  return core_->drive(detail::scheduler_core::drive_mode::to_the_end);
 }
 
 run_result scheduler::run_ready() {
-  const auto end = core_->drive(detail::scheduler_core::drive_mode::while_ready);
-  return end == detail::scheduler_core::drive_end::all_ended ? run_result::all_ended
-                                                             : run_result::idle;
+  return core_->drive(detail::scheduler_core::drive_mode::while_ready);
+}
+
+run_result scheduler::run_ready(const run_limits& limits) {
+  const auto negative = [](const auto& time) { return time && time->count() < 0; };
+  if (limits.steps == 0U || negative(limits.time) || negative(limits.slice))
+    throw std::invalid_argument(
+        "a scheduler runs for one step at least, and not for a negative time"
+    );
+  return core_->drive(detail::scheduler_core::drive_mode::while_ready, limits);
+}
+
+run_result scheduler::run_steps(std::uint64_t turns) {
+  return run_ready(run_limits{turns, {}, {}});
+}
+
+run_result scheduler::run_for(std::chrono::nanoseconds time) {
+  return run_ready(run_limits{{}, time, {}});
+}
+
+int scheduler::poll_fd() {
+  return core_->host_poll_descriptor();
 }
 
 void scheduler::shutdown() {

@@ -1,6 +1,9 @@
 #include <stackless/detail/diagnostics_port.hpp>
+#include <stackless/detail/hooks.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/error.hpp>
+
+#include "host_descriptor.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -56,6 +59,7 @@ scheduler_core::~scheduler_core() {
 void scheduler_core::check_thread() const {
   if (std::this_thread::get_id() != thread_)
     throw_misuse("a tasklet or scheduler was used from another thread than its own");
+  if (hooks_ && hooks_->running) throw_misuse("an observer must not use tasklets and channels");
 }
 
 void scheduler_core::throw_exit() {
@@ -187,6 +191,7 @@ void tasklet_block::raise_attention() {
     home->check_grace();  // a tasklet that swallows every exit must not spin for ever
     throw tasklet_exit{};
   }
+  if ((attention & hooked) != 0 && !home->hooked()) attention &= static_cast<std::uint8_t>(~hooked);
 }
 
 // Time and I/O
@@ -275,205 +280,6 @@ bool scheduler_core::wait_for_a_source() {
     poll(true);
   }
   return true;
-}
-
-// The loop
-// -----------------------------------------------------------------------------------------
-
-namespace {
-
-struct activation {
-  scheduler_core*& place;
-  bool& driving;
-  activation(scheduler_core* core, bool& flag) : place(active_scheduler), driving(flag) {
-    if (place != nullptr)
-      throw_misuse("a scheduler is already running on this thread: spawn a tasklet instead of run");
-    place = core;
-    driving = true;
-  }
-  activation(const activation&) = delete;
-  activation& operator=(const activation&) = delete;
-  ~activation() {
-    place = nullptr;
-    driving = false;
-  }
-};
-
-}  // namespace
-
-scheduler_core::drive_end scheduler_core::drive(drive_mode mode) {
-  check_thread();
-  const activation active(this, driving_);
-  mode_ = mode;
-  note_time();
-  unsigned turns_to_poll = options_.resumes_between_polls;
-  if (mode == drive_mode::while_ready) {
-    poll(false);
-  } else if (alive == daemons && alive != 0) {
-    end_daemons();
-  }
-  for (;;) {
-    while (!ring.empty()) {
-      resume_current();
-      if (unseen_error_) [[unlikely]]
-        deliver_uncaught(std::exchange(unseen_error_, nullptr));
-      if (run_error_ && main == nullptr && !tearing_down_)
-        std::rethrow_exception(std::exchange(run_error_, nullptr));
-      if (--turns_to_poll == 0) [[unlikely]] {
-        turns_to_poll = options_.resumes_between_polls;
-        poll(false);
-      }
-    }
-    if (alive == 0) {
-      tearing_down_ = ending_daemons_ = false;
-      last_deadlock_ = {};
-      if (run_error_) std::rethrow_exception(std::exchange(run_error_, nullptr));
-      return drive_end::all_ended;
-    }
-    if (tearing_down_ || ending_daemons_) check_grace();
-
-    tasklet_block* cause = std::exchange(last_blocker, nullptr);
-    if (runners != nullptr && runners->ready_only) {
-      poll(false);
-      if (ring.empty()) wake_runner(*runners);
-      continue;
-    }
-    if (mode == drive_mode::while_ready) {
-      if (runners != nullptr && sources() == 0) {
-        wake_runner(*runners);
-        continue;
-      }
-      return drive_end::idle;
-    }
-    if (wait_for_a_source()) {
-      if (!ring.empty(
-          )) {  // a switch too, from nobody: waits that begin now get a time of their own
-        ++step;
-        note_time();
-      }
-      continue;
-    }
-    if (options_.on_deadlock == deadlock_policy::wait && runners == nullptr && main == nullptr)
-      return drive_end::idle;
-    on_quiescent(cause);
-  }
-}
-
-/// First run: whether there is something to resume.
-inline bool scheduler_core::enter(tasklet_block& t) noexcept {
-  t.started = true;
-  if ((t.attention & raise_here) != 0) [[unlikely]] {  // it never enters its function
-    t.error = std::exchange(t.pending, nullptr);
-    ended = &t;
-    return false;
-  }
-  if (t.current_frame != nullptr) return true;
-  try {
-    t.start();
-    return true;
-  } catch (...) {
-    t.error = std::current_exception();
-    ended = &t;
-    return false;
-  }
-}
-
-inline void scheduler_core::remember(
-    [[maybe_unused]] const tasklet_block& t, [[maybe_unused]] const frame* root
-) noexcept {
-#if STACKLESS_TRACKING
-  const std::size_t place = ended_count_++ % ended_kept;
-  ended_record& record = ended_[place];
-  record.id = t.id;
-  record.name = t.name;
-  record.function = root != nullptr ? root->function : nullptr;
-  record.spawned_at = t.spawn_site_known ? t.spawned_at : site{};
-  record.step = step;
-  if (record.has_extras || t.owns_name || t.error) [[unlikely]]
-    remember_extras(place, t);
-#endif
-}
-
-inline void scheduler_core::finish(tasklet_block& t) noexcept {
-  if (t.error) [[unlikely]]
-    t.killed = is_exit(t.error);
-  frame* root = std::exchange(t.current_frame, nullptr);
-  remember(t, root);
-  // Still current: destructors of arguments may use the library.
-  if (root != nullptr) root->handle().destroy();
-  if (t.keeps_callable) t.drop_callable();
-  t.ended = true;
-  ring.remove(t);
-  last_blocker = nullptr;
-  intrusive_list<tasklet_block, live_hook>::remove(t);
-  --alive;
-  if (t.is_daemon) --daemons;
-
-  const bool joined = !t.joiners.empty();
-  while (!t.joiners.empty()) wake(t.joiners.pop_front());
-  if (t.error || t.pending) [[unlikely]]
-    report_end(t, joined);
-  if (alive == daemons && alive != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_)
-    end_daemons();
-  t.release();
-}
-
-void scheduler_core::resume_current() {
-  tasklet_block& t = *current();
-  calls = transfers_per_turn;
-  if (t.started || enter(t)) [[likely]]
-    t.current_frame->handle().resume();
-  if (ended != nullptr) finish(*std::exchange(ended, nullptr));
-}
-
-void scheduler_core::remember_extras(std::size_t place, const tasklet_block& t) noexcept {
-  ended_extra& extra = ended_extras_[place];
-  ended_[place].has_extras = t.owns_name || t.error;
-  extra.error = t.error;
-  extra.killed = t.killed;
-  try {
-    extra.name = t.name != nullptr ? t.name : "";  // an owned name ends with its tasklet
-  } catch (...) {
-    extra.name.clear();  // no memory for a name: the report does without it
-  }
-}
-
-std::vector<ended_tasklet> scheduler_core::recently_ended() const {
-  std::vector<ended_tasklet> list;
-  const std::uint64_t first = ended_count_ > ended_kept ? ended_count_ - ended_kept : 0;
-  for (std::uint64_t i = first; i < ended_count_; ++i) {
-    const ended_record& record = ended_[i % ended_kept];
-    ended_tasklet& item = list.emplace_back();
-    item.id = record.id;
-    item.function = record.function;
-    item.at = record.spawned_at;
-    item.step = record.step;
-    if (record.has_extras) {
-      const ended_extra& extra = ended_extras_[i % ended_kept];
-      item.error = extra.error;
-      item.killed = extra.killed;
-      item.name = extra.name;
-    } else if (record.name != nullptr) {
-      item.name = record.name;
-    }
-  }
-  return list;
-}
-
-void scheduler_core::report_end(tasklet_block& t, bool joined) noexcept {
-  if (t.pending && !is_exit(t.pending)) {  // it ended before its next await
-    if (t.error && !t.killed) {
-      add_suppressed(t.error, std::exchange(t.pending, nullptr));
-    } else {
-      deliver_uncaught(std::exchange(t.pending, nullptr));
-    }
-  }
-  if (!t.error) return;
-  if (&t == main) {
-    begin_teardown(t.error);
-  } else if (!t.killed && !joined) {
-    deliver_uncaught(t.error);
-  }
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -87,7 +87,9 @@ bool join_awaiter::await_ready() {
   check_attention(*core.current());
   if (&target_ == core.current()) throw_misuse("join: a tasklet cannot wait for its own end");
   if (target_.home != &core) throw_misuse("join: the tasklet belongs to another scheduler");
-  return target_.ended;
+  if (target_.ended) return true;
+  core.check_switch_trap(core.others_can_run());
+  return false;
 }
 
 void join_awaiter::finish_join() {
@@ -135,11 +137,13 @@ bool direct_switch_awaiter::await_ready() {
       throw_misuse("raise: the tasklet has ended");
     }
     if (myself) std::rethrow_exception(std::exchange(error_, nullptr));
+    core.check_switch_trap(true);
     return false;
   }
   if (target_.ended) throw_misuse("run, switch_to: the tasklet has ended");
   if (target_.blocked() && !target_.in_ring())
     throw_misuse("run, switch_to: the tasklet is blocked, only what it waits for can wake it");
+  if (!myself) core.check_switch_trap(true);
   return myself;
 }
 
@@ -218,6 +222,16 @@ void any_tasklet::remove() const {
   if (is_current()) detail::throw_misuse("remove: the running tasklet cannot be removed");
   if (blocked()) detail::throw_misuse("remove: the tasklet is blocked");
   if (t.in_ring()) t.home->ring.remove(t);
+}
+
+any_tasklet any_tasklet::next_in_ring() const {
+  detail::tasklet_block& t = block();
+  return t.in_ring() ? any_tasklet(*t.ring_next) : any_tasklet();
+}
+
+any_tasklet any_tasklet::previous_in_ring() const {
+  detail::tasklet_block& t = block();
+  return t.in_ring() ? any_tasklet(*t.ring_previous) : any_tasklet();
 }
 
 void any_tasklet::kill_pending() const {

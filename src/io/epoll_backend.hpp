@@ -24,7 +24,7 @@ class epoll_backend final : public io_backend {
   void cancel(io_operation& operation) noexcept override;
   void poll(std::optional<std::chrono::nanoseconds> timeout) override;
   void wake() noexcept override;
-  [[nodiscard]] int poll_descriptor() const noexcept override { return epoll_; }
+  [[nodiscard]] int poll_descriptor() override { return epoll_; }
 
  private:
   enum queue_index : std::size_t { readers, writers, watchers, queue_count };

@@ -110,7 +110,10 @@ bool io_call::ready() {
   check_attention(*running_scheduler().current());
   if (operation_.waiter != nullptr)
     throw_misuse("an I/O operation was awaited that another tasklet is awaiting");
-  return refused();
+  if (refused()) return true;
+  const scheduler_core& core = *active_scheduler;
+  core.check_switch_trap(core.others_can_run());
+  return false;
 }
 
 bool io_call::refused() noexcept {

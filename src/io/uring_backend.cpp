@@ -162,6 +162,7 @@ uring_backend::~uring_backend() {
   }
   io_uring_queue_exit(&ring_);
   ::close(wake_descriptor_);
+  if (host_descriptor_ != -1) ::close(host_descriptor_);
 }
 
 void uring_backend::require_features() {
@@ -268,6 +269,21 @@ bool uring_backend::kernel_has_work() const noexcept {
   return (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
 }
 
+// Not the ring's own descriptor: with DEFER_TASKRUN an epoll instance that watches it is not woken
+// (seen on Linux 6.18), though a plain poll(2) is.
+int uring_backend::poll_descriptor() {
+  if (host_descriptor_ != -1) return host_descriptor_;
+  const unsigned done = io_uring_cq_ready(&ring_) != 0 || kernel_has_work() ? 1 : 0;
+  const int made = ::eventfd(done, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (made == -1) throw_unavailable(errno, "eventfd");
+  if (const int result = io_uring_register_eventfd(&ring_, made); result < 0) {
+    ::close(made);
+    throw_unavailable(-result, "io_uring_register_eventfd");
+  }
+  host_descriptor_ = made;
+  return made;
+}
+
 void uring_backend::poll(std::optional<nanoseconds> timeout) {
   finished_in_poll_ = 0;
   if (!backlog_.empty() || !cancel_backlog_.empty()) enqueue_backlog();
@@ -283,6 +299,10 @@ void uring_backend::poll(std::optional<nanoseconds> timeout) {
     (void)io_uring_submit_and_get_events(&ring_);
   } else if (kernel_has_work()) {
     (void)io_uring_get_events(&ring_);
+  }
+  if (host_descriptor_ != -1) {  // before reaping: what comes after this shows in it again
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto size = ::read(host_descriptor_, &count, sizeof count);
   }
   reap();
   // A host that sleeps on poll_descriptor() is to see the next wake without another poll.
@@ -372,7 +392,9 @@ void uring_backend::wake() noexcept {
   const int saved = errno;
   const std::uint64_t one = 1;
   // Only a counter that is full can make it fail, and then the wake is pending already.
-  [[maybe_unused]] const auto written = ::write(wake_descriptor_, &one, sizeof one);
+  [[maybe_unused]] auto written = ::write(wake_descriptor_, &one, sizeof one);
+  // The ring signals its eventfd from inside another eventfd's wake-up once at most (Linux 6.18).
+  if (const int host = host_descriptor_; host != -1) written = ::write(host, &one, sizeof one);
   errno = saved;
 }
 

@@ -20,7 +20,7 @@ class uring_backend final : public io_backend {
   void cancel(io_operation& operation) noexcept override;
   void poll(std::optional<std::chrono::nanoseconds> timeout) override;
   void wake() noexcept override;
-  [[nodiscard]] int poll_descriptor() const noexcept override { return ring_.ring_fd; }
+  [[nodiscard]] int poll_descriptor() override;
 
  private:
   void require_features();
@@ -40,6 +40,7 @@ class uring_backend final : public io_backend {
   operation_queue cancel_backlog_;  // operations in the kernel whose cancel found none
   std::size_t finished_in_poll_ = 0;
   int wake_descriptor_ = -1;
+  std::atomic<int> host_descriptor_{-1};  // `wake` may come from another thread
   bool wake_armed_ = false;
   std::uint64_t wake_count_ = 0;  // the kernel reads the eventfd into it
 };

@@ -41,7 +41,7 @@ void channel_core::close() noexcept {
     wait& receiver = dequeue_receiver();
     receiver.owner->home->wake(receiver, wait_outcome::closed);
   }
-  note(channel_action::close, action_outcome::closed, active_scheduler, site{});
+  note(action_kind::close, action_outcome::closed, active_scheduler, site{});
 }
 
 void channel_core::last_handle_gone() noexcept {
@@ -61,6 +61,12 @@ bool channel_core::withdraw(wait& w) noexcept {
   return true;
 }
 
+std::vector<any_tasklet> channel_core::waiting() const {
+  std::vector<any_tasklet> list;
+  queue.for_each([&](const wait& w) { list.emplace_back(*w.owner); });
+  return list;
+}
+
 void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<const void*>& handles)
     const {
   info.kind = object_kind::channel;
@@ -75,13 +81,13 @@ void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<cons
 #if STACKLESS_TRACKING
   for (const list_hook* hook = handles_.next; hook != &handles_; hook = hook->next)
     handles.push_back(hook);
-  if (last_.what.action == channel_action::none) return;
+  if (last_.what.action == action_kind::none) return;
   last_operation last;
   switch (last_.what.action) {
-  case channel_action::send:
+  case action_kind::send:
     last.operation = operation_kind::send;
     break;
-  case channel_action::receive:
+  case action_kind::receive:
     last.operation = operation_kind::receive;
     break;
   default:

@@ -15,8 +15,6 @@ using stackless::task;
 using stackless::yield;
 using stackless::this_tasklet::handle;
 
-// CHN-27 and CHN-29 need send_sequence.
-
 namespace {
 
 // How a channel chooses who runs next: the letter behind a case's number.
@@ -687,4 +685,46 @@ TEST_CASE("CHN-55 neither preferred, with bystanders spawned in between") {
   CHECK(
       trace == "p → q → R0=0 → R1=1 → x → y → s0-mid → s1-mid → r0-mid → S0 → r1-mid → S1 → bal 0"
   );
+}
+
+TEST_CASE("CHN-27 send_sequence sends each element and gives their number") {
+  channel<int> c;
+  const auto r = [&]() -> task<> {
+    for (int i = 0; i < 3; ++i) log("r ", co_await c.receive());
+  };
+  const auto p = [&]() -> task<> {
+    std::vector<int> list{1, 2, 3};
+    const std::size_t n = co_await c.send_sequence(std::move(list));
+    log("n ", n);
+  };
+  const auto trace = run_case([&]() -> task<> {
+    spawn(p);
+    spawn(r);
+    co_await drain();
+    log("M");
+  });
+  CHECK(trace == "r 1 → r 2 → r 3 → n 3 → M");
+}
+
+TEST_CASE("CHN-29 a range that fails stops the sending and raises in the sender") {
+  channel<int> c;
+  const auto r = [&]() -> task<> { log("R ", co_await c.receive()); };
+  const auto p = [&]() -> task<> {
+    const auto element = [](int i) {
+      if (i > 1) std::rethrow_exception(key_error("g"));
+      return i;
+    };
+    try {
+      const std::vector<int> list{1, 2};
+      co_await c.send_sequence(list | std::views::transform(element));
+    } catch (const app_error& e) {
+      log("P!", e.what());
+    }
+  };
+  const auto trace = run_case([&]() -> task<> {
+    spawn(p);
+    spawn(r);
+    co_await drain();
+  });
+  CHECK(trace == "R 1 → P!KeyError(g)");
 }

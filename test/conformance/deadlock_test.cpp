@@ -18,7 +18,7 @@ using stackless::tasklet;
 using stackless::yield;
 
 // Every case here differs in "error type" and "text of D1, D2, D3": one deadlock_error, whose first
-// line is the report's headline. DLK-31 needs an error handler.
+// line is the report's headline.
 
 namespace {
 
@@ -508,4 +508,15 @@ TEST_CASE("DLK-34 a tasklet with a pending error can run, so nothing is a deadlo
     co_await drain();
   });
   CHECK(trace == "V!ValueError(p) → M ok");
+}
+
+TEST_CASE("DLK-31 with its error handled a tasklet counts as ended: main is told of the deadlock") {
+  channel<int> c;
+  const auto trace = run_case([&]() -> task<> {
+    stackless::set_error_handler([](const stackless::any_tasklet&, const std::exception_ptr& error
+                                 ) { log("handler ", error_name(error)); });
+    spawn(fails, value_error("e"));
+    co_await attempt("recv", c.receive());
+  });
+  CHECK(trace == "handler ValueError(e) → recv!deadlock");
 }

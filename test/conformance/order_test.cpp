@@ -14,8 +14,6 @@ using stackless::suspend;
 using stackless::task;
 using stackless::yield;
 
-// ORD-29 has no counterpart: a tasklet's neighbours in the ring are not shown.
-
 TEST_CASE("ORD-01 drain runs the ring in creation order") {
   const auto trace = run_case([]() -> task<> {
     spawn(says, "A");
@@ -351,4 +349,19 @@ TEST_CASE("ORD-45 nested runs and a blocked parent") {
     log("bal ", c.balance());
   });
   CHECK(trace == "t0 → t1 → t2 → t3 → bal -1 → n1 end → bal 0");
+}
+
+TEST_CASE("ORD-29 neighbours in the ring") {
+  const auto trace = run_case([]() -> task<> {
+    const auto main = stackless::main_tasklet();
+    const auto a = spawn(says, "A");
+    const auto b = spawn(says, "B");
+    log(main.next_in_ring() == a, " ", a.next_in_ring() == b, " ", b.next_in_ring() == main, " ",
+        main.previous_in_ring() == b);
+    a.remove();
+    log(static_cast<bool>(a.next_in_ring()), " ", static_cast<bool>(a.previous_in_ring()));
+    a.insert();
+    co_await drain();
+  });
+  CHECK(trace == "true true true true → false false → B → A");
 }

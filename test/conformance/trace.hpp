@@ -67,6 +67,8 @@ inline std::string error_name(const std::exception_ptr& error) {
     return "CLOSED";
   } catch (const stackless::block_trap_error&) {
     return "BLOCKTRAP";
+  } catch (const stackless::switch_trap_error&) {
+    return "TRAP";
   } catch (const stackless::tasklet_killed&) {
     return "KILLED";
   } catch (const std::invalid_argument&) {

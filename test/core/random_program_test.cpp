@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -74,6 +75,18 @@ struct pending {
   bool buffered;  ///< a value that would wait in the buffer, if there is room
 };
 
+template <class F>
+class at_exit {
+ public:
+  explicit at_exit(F f) : f_(f) {}
+  at_exit(const at_exit&) = delete;
+  at_exit& operator=(const at_exit&) = delete;
+  ~at_exit() { f_(); }
+
+ private:
+  F f_;
+};
+
 struct world {
   explicit world(std::uint64_t seed) : random(seed) {}
 
@@ -134,6 +147,23 @@ class inside_operation {
   sl::any_tasklet me_;
 };
 
+/// Looks on, and refuses now and then.
+class random_observer : public sl::observer {
+ public:
+  explicit random_observer(world& w) : world_(w) {}
+  void on_switch(const sl::any_tasklet& previous, const sl::any_tasklet& next) override {
+    world_.expect(!(previous == next), "a switch from a tasklet to itself");
+    if (world_.one_in(200)) throw std::runtime_error("from the observer");
+  }
+  void on_channel(const sl::channel_action& action) override {
+    world_.expect(action.tasklet.is_current(), "an action of a tasklet that does not run");
+    if (world_.one_in(50)) throw std::runtime_error("from the observer");
+  }
+
+ private:
+  world& world_;
+};
+
 struct thrown_at_random : std::runtime_error {
   thrown_at_random() : std::runtime_error("thrown at random") {}
 };
@@ -157,6 +187,8 @@ task<> send(world& w, std::size_t index) {
     }
   } const count{w, record, v, id};
   const inside_operation note(w, index, 1, true);
+  std::optional<sl::switch_trap> trap;
+  if (sl::run_count() > 1 && w.one_in(20)) trap.emplace();  // alone it may wait
   co_await record.channel.send_from(v);
   w.expect(!v.here(), "a send came back and kept its value");
 }
@@ -178,6 +210,8 @@ task<> receive(world& w, std::size_t index, bool optional) {
     ~interruption() { record.interrupted_receives += happened ? 1 : 0; }
   } interrupted{record};
   const inside_operation note(w, index, -1, true);
+  std::optional<sl::switch_trap> trap;
+  if (sl::run_count() > 1 && w.one_in(20)) trap.emplace();  // alone it may wait
   if (optional) {
     const auto v = co_await record.channel.next();
     if (v) received(w, record, began, *v);
@@ -221,7 +255,7 @@ task<> other_operation(world& w) {
   const sl::any_tasklet target = w.anybody();
   const std::size_t index = w.below(w.channels.size());
   sl::channel<value>& channel = w.channels[index].channel;
-  switch (w.below(19)) {
+  switch (w.below(20)) {
   case 0:
     co_await sl::suspend();
     break;
@@ -269,6 +303,11 @@ task<> other_operation(world& w) {
     break;
   case 15:
     sl::this_tasklet::handle().set_block_trap(w.one_in(2));
+    break;
+  case 18:
+    target.set_error_handler([](const sl::any_tasklet&, const std::exception_ptr& error) {
+      std::rethrow_exception(error);
+    });
     break;
   case 16:
     co_await sl::sleep_for(std::chrono::milliseconds(w.below(5)));
@@ -329,6 +368,9 @@ task<> worker(world& w, int operations) {
 // Errors reach main through drain and at any other await: each is one more turn.
 task<> program(world& w) {
   w.tasklets.push_back(sl::this_tasklet::handle());
+  random_observer observer(w);
+  if (w.one_in(3)) sl::set_observer(&observer);
+  const at_exit unset([] { sl::set_observer(nullptr); });
   const std::size_t channels = 1 + w.below(3);
   for (std::size_t i = 0; i < channels; ++i) {
     const std::size_t capacity = w.one_in(2) ? 0 : w.below(4);

@@ -11,6 +11,8 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
+class any_tasklet;
+
 /// Which side of an exchange runs next: `receiver` as in the ancestor, the preferred side at once.
 /// With `neither` the one who acts goes on and its partner goes to the tail.
 enum class channel_preference : std::int8_t { receiver = -1, neither = 0, sender = 1 };
@@ -34,7 +36,7 @@ class channel_name {
 
 namespace detail {
 
-enum class channel_action : std::uint8_t { none, send, receive, close };
+enum class action_kind : std::uint8_t { none, send, receive, close };
 enum class action_outcome : std::uint8_t { none, delivered, buffered, blocked, dropped, closed };
 
 /// What an exchange makes of the ring.
@@ -94,6 +96,14 @@ class channel_core : public wait_object {
       throw_block_trap();
   }
 
+  /// \throws what the observer throws; nothing has changed then
+  void tell_observer(const scheduler_core& core, bool sending, bool will_block) const;
+  /// \throws std::logic_error inside an observer
+  static void check_not_in_hook() {
+    if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr) [[unlikely]]
+      active_scheduler->check_thread();
+  }
+
   [[nodiscard]] bool closed() const noexcept { return closed_; }
   void begin_closing() noexcept { shut = true; }
   void open() noexcept { shut = closed_ = false; }
@@ -105,7 +115,7 @@ class channel_core : public wait_object {
 
   /// Remembers the latest operation, for reports.
   void note(
-      [[maybe_unused]] channel_action what,
+      [[maybe_unused]] action_kind what,
       [[maybe_unused]] action_outcome how,
       [[maybe_unused]] const scheduler_core* core,
       [[maybe_unused]] site here,
@@ -129,6 +139,7 @@ class channel_core : public wait_object {
   void describe(object_info& info, std::vector<const void*>& handles) const final;
 
   void rename(std::string_view text) { name_ = text; }
+  [[nodiscard]] std::vector<any_tasklet> waiting() const;
 
   // The handle registry --------------------------------------------------------------------------
 
@@ -149,7 +160,7 @@ class channel_core : public wait_object {
 
  private:
   struct action_record {
-    channel_action action = channel_action::none;
+    action_kind action = action_kind::none;
     action_outcome outcome = action_outcome::none;
     bool attempted = false;
     bool unused = false;  // four bytes: one store

@@ -56,10 +56,10 @@ class channel_state final : public channel_core {
   ) {
     if (receivers_wait()) {
       wait& receiver = give(w);
-      note(channel_action::send, action_outcome::delivered, &core, here);
+      note(action_kind::send, action_outcome::delivered, &core, here);
       return hand_over_to(receiver, send_exchange, core, f, here);
     }
-    note(channel_action::send, action_outcome::blocked, &core, here);
+    note(action_kind::send, action_outcome::blocked, &core, here);
     enqueue_sender(w);
     return core.block(w, f, here);
   }
@@ -82,6 +82,7 @@ class channel_state final : public channel_core {
   // From plain functions too: the partner goes to the tail.
 
   action_outcome try_send(T& value, site here) {
+    check_not_in_hook();
     action_outcome outcome = action_outcome::dropped;
     if (receivers_wait()) {
       wait& receiver = give(send_wait<T>(*this, value));
@@ -94,15 +95,16 @@ class channel_state final : public channel_core {
       ++buffered;
       outcome = action_outcome::buffered;
     }
-    note(channel_action::send, outcome, active_scheduler, here, true);
+    note(action_kind::send, outcome, active_scheduler, here, true);
     return outcome;
   }
 
   // Not inlined: GCC 12 would warn that the slot may be used uninitialized.
   [[gnu::noinline]] bool try_receive(result_slot<T>& slot, site here) {
+    check_not_in_hook();
     std::exception_ptr error;
     if (!take(slot, error)) return false;
-    note(channel_action::receive, action_outcome::delivered, active_scheduler, here, true);
+    note(action_kind::receive, action_outcome::delivered, active_scheduler, here, true);
     if (error) std::rethrow_exception(error);
     return true;
   }
@@ -111,10 +113,16 @@ class channel_state final : public channel_core {
   [[gnu::noinline]] bool send_without_switch(send_wait<T>& w, scheduler_core& core, site here) {
     tasklet_block& me = *core.current();
     check_attention(me);
+    const bool would_wait = !receivers_wait() && !shut && (w.has_error() || !may_buffer());
+    if (core.hooked()) [[unlikely]]
+      tell_observer(core, true, would_wait);
     if (receivers_wait()) {
-      if (send_exchange != exchange::without_switch) return false;
+      if (send_exchange != exchange::without_switch) {
+        core.check_switch_trap(true);
+        return false;
+      }
       wait& receiver = give(w);
-      note(channel_action::send, action_outcome::delivered, &core, here);
+      note(action_kind::send, action_outcome::delivered, &core, here);
       receiver.owner->home->wake(receiver);
       return true;
     }
@@ -122,11 +130,12 @@ class channel_state final : public channel_core {
     if (may_buffer() && !w.has_error()) [[likely]] {
       buffer_.push_back(std::move(*w.value));
       ++buffered;
-      note(channel_action::send, action_outcome::buffered, &core, here);
+      note(action_kind::send, action_outcome::buffered, &core, here);
       return true;
     }
     check_block_trap(me);
     if (shut) throw_closed("send");
+    core.check_switch_trap(core.others_can_run());
     return false;
   }
 
@@ -135,15 +144,22 @@ class channel_state final : public channel_core {
   ) {
     tasklet_block& me = *core.current();
     check_attention(me);
-    if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait())
+    if (core.hooked()) [[unlikely]]
+      tell_observer(core, false, buffered == 0 && !senders_wait() && !shut);
+    if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait()) {
+      core.check_switch_trap(true);
       return false;
+    }
     if (take(w.slot, me.error)) [[likely]] {
-      note(channel_action::receive, action_outcome::delivered, &core, here);
+      note(action_kind::receive, action_outcome::delivered, &core, here);
       return true;
     }
     if (!closed()) {
       check_block_trap(me);
-      if (!shut) return false;
+      if (!shut) {
+        core.check_switch_trap(core.others_can_run());
+        return false;
+      }
     }
     w.complete_as(wait_outcome::closed);
     return true;
@@ -153,7 +169,7 @@ class channel_state final : public channel_core {
       receive_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
     wait& sender = take_from_sender(w.slot, core.current()->error);
-    note(channel_action::receive, action_outcome::delivered, &core, here);
+    note(action_kind::receive, action_outcome::delivered, &core, here);
     return hand_over_to(sender, receive_exchange, core, f, here);
   }
 

@@ -100,8 +100,9 @@ class io_backend {
   virtual void wake() noexcept = 0;
 
   /// A descriptor that is readable when `poll` has something to do that it had not yet at its last
-  /// return; operations that were started since then need another `poll` first.
-  [[nodiscard]] virtual int poll_descriptor() const noexcept = 0;
+  /// return; operations that were started since then need another `poll` first. Always the same.
+  /// \throws std::system_error
+  [[nodiscard]] virtual int poll_descriptor() = 0;
 
   /// Operations taken and not yet completed, oldest first.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }

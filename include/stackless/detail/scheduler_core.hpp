@@ -4,6 +4,7 @@
 #include <stackless/detail/ready_ring.hpp>
 #include <stackless/detail/timer_queue.hpp>
 #include <stackless/error.hpp>
+#include <stackless/run_limits.hpp>
 #include <stackless/scheduler_options.hpp>
 
 #include <array>
@@ -16,6 +17,9 @@
 #include <vector>
 
 namespace stackless::inline STACKLESS_ABI::detail {
+
+struct hooks;
+class host_descriptor;
 
 /// A tasklet inside `drain()`. Lives in its awaiter; the innermost one is on top of the stack.
 struct drain_record {
@@ -45,6 +49,7 @@ class scheduler_core {
   ready_ring ring;
   int calls = 0;                          ///< calls and returns left in this turn of the loop
   std::uint64_t step = 0;                 ///< one up for every switch to another tasklet
+  std::uint64_t loop_at = 0;              ///< the step at which a switch goes through the loop
   tasklet_block* last_blocker = nullptr;  ///< whose block emptied the ring
   tasklet_block* ended = nullptr;         ///< its root has just returned
 
@@ -158,6 +163,19 @@ class scheduler_core {
   [[nodiscard]] bool tearing_down() const noexcept { return tearing_down_ || ending_daemons_; }
   void check_grace();
 
+  // Hooks (hooks.hpp) ----------------------------------------------------------------------------
+
+  /// Made on first use.
+  [[nodiscard]] hooks& make_hooks();
+  [[nodiscard]] hooks* hooks_if_made() const noexcept { return hooks_.get(); }
+  /// A switch trap or an observer is set: every switch goes through the loop, and no await takes a
+  /// short cut.
+  [[nodiscard]] bool hooked() const noexcept;
+  void hook_current() noexcept;
+  /// \throws switch_trap_error if the trap is set and `another_would_run`
+  void check_switch_trap(bool another_would_run) const;
+  [[nodiscard]] bool others_can_run() const noexcept { return &ring.next() != current(); }
+
   // Tasklets -------------------------------------------------------------------------------------
 
   /// Takes a new tasklet: it is alive, and at the tail of the ring.
@@ -209,11 +227,12 @@ class scheduler_core {
     to_the_end,  ///< until all but daemons have ended; sleeps
     while_ready  ///< one look at I/O, then until the ring is empty; never sleeps
   };
-  enum class drive_end : std::uint8_t { all_ended, idle };
 
   /// Runs the loop. \throws an error that nobody in the scheduler could take, or the teardown's
   /// reason
-  drive_end drive(drive_mode mode);
+  run_result drive(drive_mode mode, const run_limits& limits = {});
+  /// \throws std::system_error
+  [[nodiscard]] int host_poll_descriptor();
   [[nodiscard]] bool driving() const noexcept { return driving_; }
 
   /// The latest tasklets to end, oldest first.
@@ -237,7 +256,7 @@ class scheduler_core {
   /// a tail call.
   [[nodiscard]] std::coroutine_handle<> resume_next() noexcept {
     const tasklet_block& t = *current();
-    if (++step % transfers_per_turn == 0 || !t.started) [[unlikely]]
+    if (++step >= loop_at || !t.started) [[unlikely]]
       return std::noop_coroutine();
     return t.current_frame->handle();
   }
@@ -260,10 +279,13 @@ class scheduler_core {
     return f.handle();
   }
 
+  void attend_hooks() noexcept;
+  [[nodiscard]] bool handled(tasklet_block& t) noexcept;
+  [[nodiscard]] bool ready_for_host();
   void resume_current();
   [[nodiscard]] bool enter(tasklet_block& t) noexcept;
   void finish(tasklet_block& t) noexcept;
-  void report_end(tasklet_block& t, bool joined) noexcept;
+  void report_end(tasklet_block& t, bool uncaught) noexcept;
   void remember(const tasklet_block& t, const frame* root) noexcept;
   void remember_extras(std::size_t place, const tasklet_block& t) noexcept;
   void poll(bool may_sleep);
@@ -302,8 +324,11 @@ class scheduler_core {
   scheduler_options options_;
   std::thread::id thread_ = std::this_thread::get_id();
   std::unique_ptr<io_backend> io_;
+  std::unique_ptr<hooks> hooks_;
+  std::unique_ptr<host_descriptor> host_descriptor_;
   std::uint64_t last_id_ = 0;
   bool driving_ = false;
+  bool every_switch_loops_ = false;
   bool tearing_down_ = false;
   bool ending_daemons_ = false;
   std::exception_ptr unseen_error_;
@@ -351,6 +376,15 @@ inline void resumed(tasklet_block& t) {
   t.waiting = nullptr;
   if ((t.attention & raise_here) != 0) [[unlikely]]
     t.raise_attention();
+}
+
+/// Start of an await that leaves the tasklet for certain: as `check_attention`, and for the trap.
+inline void check_before_leaving(const scheduler_core& core) {
+  tasklet_block& t = *core.current();
+  if ((t.attention & ~block_trap) != 0) [[unlikely]] {
+    t.raise_attention();
+    core.check_switch_trap(core.others_can_run());
+  }
 }
 
 /// As `resumed`, after `pass_to`.

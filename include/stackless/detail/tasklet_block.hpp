@@ -18,7 +18,8 @@ enum attention : std::uint8_t {
   raise_at_next = 2,     ///< `pending` is raised at the next await
   torn_down = 4,         ///< level-triggered: every await raises `tasklet_exit`
   cancel_requested = 8,  ///< its I/O operation was asked to end early; `pending` follows it
-  block_trap = 16        ///< a channel operation that would wait raises instead
+  block_trap = 16,       ///< a channel operation that would wait raises instead
+  hooked = 32            ///< its scheduler has a switch trap or an observer, or had one lately
 };
 
 /// The control block of a tasklet: everything about it but its coroutine frames.
@@ -55,7 +56,8 @@ struct tasklet_block : live_hook, wait_object {
   bool is_daemon : 1 = false;
   bool wakes_nobody : 1 = false;
   bool keeps_callable : 1 = false;
-  std::uint8_t spare : 6 = 0;  // so that all flags are set by one store
+  bool has_error_handler : 1 = false;
+  std::uint8_t spare : 5 = 0;  // so that all flags are set by one store
 
   explicit tasklet_block(scheduler_core& scheduler, std::uint64_t number) noexcept
       : home(&scheduler), id(number) {}

@@ -1,0 +1,155 @@
+#include <stackless/detail/channel_core.hpp>
+#include <stackless/detail/hooks.hpp>
+#include <stackless/observer.hpp>
+#include <stackless/scheduler.hpp>
+#include <stackless/switch_trap.hpp>
+
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace detail {
+
+namespace {
+
+class running_hook {
+ public:
+  explicit running_hook(hooks& h) noexcept : hooks_(h) { hooks_.running = true; }
+  running_hook(const running_hook&) = delete;
+  running_hook& operator=(const running_hook&) = delete;
+  ~running_hook() { hooks_.running = false; }
+
+ private:
+  hooks& hooks_;
+};
+
+observer* exchange_observer(scheduler_core& core, observer* watcher) {
+  core.check_thread();
+  hooks& h = core.make_hooks();
+  h.previous =
+      core.driving() && core.current() != nullptr ? any_tasklet(*core.current()) : any_tasklet();
+  observer* before = std::exchange(h.watcher, watcher);
+  core.hook_current();
+  return before;
+}
+
+/// True: `handler` took the error. Else `error` is what it threw instead.
+bool taken_by(const error_handler& handler, tasklet_block& t, std::exception_ptr& error) noexcept {
+  if (!handler) return false;
+  try {
+    const error_handler keep = handler;  // it may set another one
+    keep(any_tasklet(t), error);
+    return true;
+  } catch (...) {
+    std::exception_ptr instead = std::current_exception();
+    if (instead != error) add_suppressed(instead, std::exchange(error, instead));
+    return false;
+  }
+}
+
+}  // namespace
+
+hooks& scheduler_core::make_hooks() {
+  if (!hooks_) hooks_ = std::make_unique<hooks>();
+  return *hooks_;
+}
+
+bool scheduler_core::hooked() const noexcept {
+  return hooks_ && (hooks_->switch_traps != 0 || hooks_->watcher != nullptr);
+}
+
+void scheduler_core::hook_current() noexcept {
+  if (!hooked() || !driving() || ring.empty()) return;
+  current()->attention |= detail::hooked;
+  loop_at = 0;
+}
+
+void scheduler_core::check_switch_trap(bool another_would_run) const {
+  if (another_would_run && hooks_ && hooks_->switch_traps != 0)
+    throw switch_trap_error("the switch trap is set, and another tasklet would have to run");
+}
+
+void scheduler_core::attend_hooks() noexcept {
+  hook_current();
+  if (hooks_->watcher == nullptr || hooks_->previous == any_tasklet(*current())) return;
+  const any_tasklet previous = std::exchange(hooks_->previous, any_tasklet(*current()));
+  try {
+    const running_hook running(*hooks_);
+    hooks_->watcher->on_switch(previous, hooks_->previous);
+  } catch (...) {
+    return_unseen(std::current_exception());
+  }
+}
+
+bool scheduler_core::handled(tasklet_block& t) noexcept {
+  if (t.has_error_handler) {
+    if (taken_by(hooks_->on_error_of[t.id], t, t.error)) return true;
+  }
+  return hooks_ && taken_by(hooks_->on_error, t, t.error);
+}
+
+void channel_core::tell_observer(const scheduler_core& core, bool sending, bool will_block) const {
+  hooks& h = *core.hooks_if_made();
+  if (h.running) throw_misuse("an observer must not use tasklets and channels");
+  if (h.watcher == nullptr) return;
+  const running_hook running(h);
+  h.watcher->on_channel({display_name(), any_tasklet(*core.current()), sending, will_block});
+}
+
+}  // namespace detail
+
+// Switch trap
+// --------------------------------------------------------------------------------------
+
+switch_trap::switch_trap() : core_(detail::running_scheduler()) {
+  ++core_.make_hooks().switch_traps;
+  core_.hook_current();
+}
+
+switch_trap::~switch_trap() {
+  --core_.make_hooks().switch_traps;
+}
+
+// Observer
+// -----------------------------------------------------------------------------------------
+
+void observer::on_switch(const any_tasklet&, const any_tasklet&) {}
+void observer::on_channel(const channel_action&) {}
+
+observer* set_observer(observer* watcher) {
+  return detail::exchange_observer(detail::running_scheduler(), watcher);
+}
+
+observer* current_observer() {
+  const detail::hooks* h = detail::running_scheduler().hooks_if_made();
+  return h != nullptr ? h->watcher : nullptr;
+}
+
+observer* scheduler::set_observer(observer* watcher) {
+  return detail::exchange_observer(*core_, watcher);
+}
+
+// Error handlers
+// -----------------------------------------------------------------------------------
+
+error_handler set_error_handler(error_handler handler) {
+  return std::exchange(detail::running_scheduler().make_hooks().on_error, std::move(handler));
+}
+
+error_handler scheduler::set_error_handler(error_handler handler) {
+  return std::exchange(core_->make_hooks().on_error, std::move(handler));
+}
+
+void any_tasklet::set_error_handler(error_handler handler) const {
+  detail::tasklet_block& t = block();
+  if (t.ended) detail::throw_misuse("set_error_handler: the tasklet has ended");
+  t.home->check_thread();
+  if (handler) {
+    t.home->make_hooks().on_error_of[t.id] = std::move(handler);
+  } else if (t.has_error_handler) {
+    t.home->make_hooks().on_error_of.erase(t.id);
+  }
+  t.has_error_handler = t.home->make_hooks().on_error_of.contains(t.id);
+}
+
+}  // namespace stackless::inline STACKLESS_ABI
