@@ -50,7 +50,10 @@ bool taken_by(const error_handler& handler, tasklet_block& t, std::exception_ptr
 }  // namespace
 
 hooks& scheduler_core::make_hooks() {
-  if (!hooks_) hooks_ = std::make_unique<hooks>();
+  if (!hooks_) {
+    hooks_ = std::make_unique<hooks>();
+    watches_turns_ = true;
+  }
   return *hooks_;
 }
 
@@ -69,7 +72,9 @@ void scheduler_core::check_switch_trap(bool another_would_run) const {
     throw switch_trap_error("the switch trap is set, and another tasklet would have to run");
 }
 
-void scheduler_core::attend_hooks() noexcept {
+void scheduler_core::watch_turn() noexcept {
+  if (counts_turns_) loop_at = 0;
+  if (!hooks_) return;
   hook_current();
   if (hooks_->watcher == nullptr || hooks_->previous == any_tasklet(*current())) return;
   const any_tasklet previous = std::exchange(hooks_->previous, any_tasklet(*current()));
@@ -81,14 +86,15 @@ void scheduler_core::attend_hooks() noexcept {
   }
 }
 
-bool scheduler_core::handled(tasklet_block& t) noexcept {
-  if (t.has_error_handler) {
-    if (taken_by(hooks_->on_error_of[t.id], t, t.error)) return true;
-  }
-  return hooks_ && taken_by(hooks_->on_error, t, t.error);
+bool scheduler_core::is_uncaught(tasklet_block& t) noexcept {
+  const error_handler own =
+      t.has_error_handler ? std::move(hooks_->on_error_of.extract(t.id).mapped()) : error_handler();
+  if (!t.error || t.killed || !t.joiners.empty() || &t == main) return false;
+  return !taken_by(own, t, t.error) && !(hooks_ && taken_by(hooks_->on_error, t, t.error));
 }
 
 void channel_core::tell_observer(const scheduler_core& core, bool sending, bool will_block) const {
+  if (!core.hooked()) return;  // any more
   hooks& h = *core.hooks_if_made();
   if (h.running) throw_misuse("an observer must not use tasklets and channels");
   if (h.watcher == nullptr) return;

@@ -69,7 +69,9 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
   note_time();
   unsigned turns_to_poll = options_.resumes_between_polls;
   turn_limit limit(limits);
-  every_switch_loops_ = limit.counts_turns();
+  const bool limited = limit.any();
+  counts_turns_ = limit.counts_turns();
+  watches_turns_ = counts_turns_ || hooks_ != nullptr;
   calls = transfers_per_turn;
   if (mode == drive_mode::while_ready) {
     poll(false);
@@ -78,8 +80,8 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
   }
   for (;;) {
     while (!ring.empty()) {
-      const bool same_turn = calls <= 0;  // back in the loop only to keep the native stack flat
-      if (limit.any() && !same_turn)
+      // With no calls left it is the same turn, back here only to keep the native stack flat.
+      if (limited && calls > 0) [[unlikely]]
         if (const auto why = limit.reached()) return *why;
       resume_current();
       if (unseen_error_) [[unlikely]]
@@ -170,10 +172,9 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
   // Still current: destructors of arguments may use the library.
   if (root != nullptr) root->handle().destroy();
   if (t.keeps_callable) t.drop_callable();
-  const bool joined = !t.joiners.empty();
-  const bool uncaught = t.error && !t.killed && !joined && &t != main && !handled(t);
-  if (t.has_error_handler) [[unlikely]]
-    hooks_->on_error_of.erase(t.id);
+  bool uncaught = false;
+  if (t.error || t.has_error_handler) [[unlikely]]
+    uncaught = is_uncaught(t);
   t.ended = true;
   ring.remove(t);
   last_blocker = nullptr;
@@ -192,9 +193,9 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
 void scheduler_core::resume_current() {
   tasklet_block& t = *current();
   calls = transfers_per_turn;
-  loop_at = every_switch_loops_ ? 0 : step + transfers_per_turn;
-  if (hooks_) [[unlikely]]
-    attend_hooks();
+  loop_at = step + transfers_per_turn;
+  if (watches_turns_) [[unlikely]]
+    watch_turn();
   if (t.started || enter(t)) [[likely]]
     t.current_frame->handle().resume();
   if (ended != nullptr) finish(*std::exchange(ended, nullptr));

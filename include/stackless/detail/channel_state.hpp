@@ -114,7 +114,7 @@ class channel_state final : public channel_core {
     tasklet_block& me = *core.current();
     check_attention(me);
     const bool would_wait = !receivers_wait() && !shut && (w.has_error() || !may_buffer());
-    if (core.hooked()) [[unlikely]]
+    if ((me.attention & hooked) != 0) [[unlikely]]
       tell_observer(core, true, would_wait);
     if (receivers_wait()) {
       if (send_exchange != exchange::without_switch) {
@@ -144,7 +144,7 @@ class channel_state final : public channel_core {
   ) {
     tasklet_block& me = *core.current();
     check_attention(me);
-    if (core.hooked()) [[unlikely]]
+    if ((me.attention & hooked) != 0) [[unlikely]]
       tell_observer(core, false, buffered == 0 && !senders_wait() && !shut);
     if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait()) {
       core.check_switch_trap(true);

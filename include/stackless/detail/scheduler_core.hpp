@@ -279,8 +279,8 @@ class scheduler_core {
     return f.handle();
   }
 
-  void attend_hooks() noexcept;
-  [[nodiscard]] bool handled(tasklet_block& t) noexcept;
+  void watch_turn() noexcept;
+  [[nodiscard]] bool is_uncaught(tasklet_block& t) noexcept;
   [[nodiscard]] bool ready_for_host();
   void resume_current();
   [[nodiscard]] bool enter(tasklet_block& t) noexcept;
@@ -328,7 +328,8 @@ class scheduler_core {
   std::unique_ptr<host_descriptor> host_descriptor_;
   std::uint64_t last_id_ = 0;
   bool driving_ = false;
-  bool every_switch_loops_ = false;
+  bool counts_turns_ = false;   ///< a limit does
+  bool watches_turns_ = false;  ///< there is a limit or a hook, now or lately
   bool tearing_down_ = false;
   bool ending_daemons_ = false;
   std::exception_ptr unseen_error_;
