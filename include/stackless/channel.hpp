@@ -48,7 +48,7 @@ class send_awaiter {
   void await_resume() {
     resumed(*active_scheduler->current());
     if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
-      throw channel_closed("send: the channel is gone, and with it all who could receive");
+      throw_channel_gone();
   }
 
  private:
@@ -85,7 +85,7 @@ class receive_awaiter {
     if constexpr (Optional) {
       return std::nullopt;
     } else {
-      throw channel_closed("receive: the channel is closed and empty");
+      throw_closed_and_empty();
     }
   }
 

@@ -131,6 +131,14 @@ std::string channel_core::display_name() const {
   return text;
 }
 
+void throw_channel_gone() {
+  throw channel_closed("send: the channel is gone, and with it all who could receive");
+}
+
+void throw_closed_and_empty() {
+  throw channel_closed("receive: the channel is closed and empty");
+}
+
 void channel_core::throw_closed(const char* operation) const {
   throw channel_closed(std::string(operation) + ": channel '" + display_name() + "' is closed");
 }

@@ -194,11 +194,18 @@ class channel_state final : public channel_core {
     return core.step_aside(f, here);
   }
 
+  // Not inlined: its cleanup would make each send save registers.
+  [[gnu::noinline]] static void copy_error(
+      std::exception_ptr& to, const std::exception_ptr& from
+  ) noexcept {
+    to = from;
+  }
+
   /// Gives to the first waiting receiver, who leaves the queue.
   wait& give(const send_wait<T>& from) {
     auto& receiver = static_cast<receive_wait<T>&>(queue.front());
     if (from.has_error()) [[unlikely]] {
-      receiver.owner->error = *from.error;
+      copy_error(receiver.owner->error, *from.error);
     } else {
       receiver.slot.emplace(std::move(*from.value));
     }
@@ -209,7 +216,7 @@ class channel_state final : public channel_core {
   wait& take_from_sender(result_slot<T>& slot, std::exception_ptr& error) {
     auto& sender = static_cast<send_wait<T>&>(queue.front());
     if (sender.has_error()) [[unlikely]] {
-      error = *sender.error;
+      copy_error(error, *sender.error);
     } else {
       slot.emplace(std::move(*sender.value));
     }
