@@ -68,9 +68,10 @@ class suspend_awaiter {
   std::coroutine_handle<> await_suspend(
       std::coroutine_handle<Promise> h, site here = site::current()
   ) noexcept {
+    active_scheduler->current()->yielding = true;
     return active_scheduler->block(wait_, h.promise(), here);
   }
-  static void await_resume() { resumed(*active_scheduler->current()); }
+  static void await_resume() { resumed_from_yield(*active_scheduler->current()); }
 
  private:
   wait wait_;
@@ -100,6 +101,7 @@ class drain_awaiter {
     scheduler_core& core = *active_scheduler;
     record_.runner = core.current();
     core.push_runner(record_);
+    record_.runner->yielding = true;
     return core.block(wait_, h.promise(), here);
   }
   drain_result await_resume();

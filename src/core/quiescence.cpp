@@ -16,7 +16,7 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
     return;
   }
 
-  if (cause != nullptr && (cause->waiting == nullptr || cause->wakes_nobody)) cause = nullptr;
+  if (cause != nullptr && (cause->waiting() == nullptr || cause->wakes_nobody)) cause = nullptr;
   const bool again = is_same_deadlock(cause != nullptr ? cause : (main_waits ? main : nullptr));
   const int level = again ? last_deadlock_.level + 1 : 0;
   tasklet_block* told = level == 0 && cause != nullptr ? cause
@@ -30,7 +30,7 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
     begin_teardown(error);
     return;
   }
-  last_deadlock_ = {told->id, told->waiting->object, place_of(*told), step, level, error};
+  last_deadlock_ = {told->id, told->waiting()->object, place_of(*told), step, level, error};
   if (!interrupt(*told, error)) begin_teardown(error);
 }
 
@@ -46,7 +46,7 @@ bool scheduler_core::is_same_deadlock(const tasklet_block* t) const noexcept {
   if (t == nullptr || t->id != last_deadlock_.tasklet) return false;
   const site here = place_of(*t);
   // A step further, and somebody else has run since.
-  return t->waiting->object == last_deadlock_.object && here.line() == last_deadlock_.at.line() &&
+  return t->waiting()->object == last_deadlock_.object && here.line() == last_deadlock_.at.line() &&
          here.column() == last_deadlock_.at.column() && step == last_deadlock_.step;
 }
 

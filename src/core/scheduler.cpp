@@ -10,7 +10,7 @@ namespace detail {
 drain_result drain_awaiter::await_resume() {
   scheduler_core& core = *active_scheduler;
   core.pop_runner(record_);
-  resumed(*core.current());
+  resumed_from_yield(*core.current());
   drain_result result;
   core.tasklets.for_each([&](const tasklet_block& t) {
     if (t.in_ring()) return;
@@ -19,9 +19,10 @@ drain_result drain_awaiter::await_resume() {
       return;
     }
     ++result.waiting;
-    result.receiving += t.waiting->kind() == wait_kind::receive;
-    result.sending += t.waiting->kind() == wait_kind::send;
-    result.joining += t.waiting->kind() == wait_kind::join;
+    const wait_kind kind = t.waiting()->kind();
+    result.receiving += kind == wait_kind::receive;
+    result.sending += kind == wait_kind::send;
+    result.joining += kind == wait_kind::join;
   });
   return result;
 }

@@ -20,9 +20,7 @@ constexpr std::size_t time_marks_kept = 256;
 
 /// What it waited for has happened, and it has not run since.
 bool has_taken_effect(const tasklet_block& t) noexcept {
-  if (t.waiting != nullptr)
-    return t.waiting->outcome() != wait_outcome::pending && !only_pauses(t.waiting->kind());
-  return t.in_ring() && t.started && !t.yielding;
+  return t.started && !t.yielding && !t.blocked();
 }
 
 }  // namespace
@@ -87,8 +85,7 @@ void scheduler_core::pop_runner(drain_record& record) noexcept {
 }
 
 void scheduler_core::wake_runner(drain_record& record) noexcept {
-  tasklet_block& t = *record.runner;
-  if (!t.in_ring()) wake(*t.waiting);
+  if (!record.runner->in_ring()) ring.append(*record.runner);
 }
 
 // Raising in other tasklets
@@ -103,8 +100,7 @@ bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexc
   t.attention = static_cast<std::uint8_t>((t.attention & ~raise_at_next) | raise_here);
   if (t.in_ring()) return true;
 
-  // A wait that is complete though its tasklet is not in the ring (it was removed) is in no queue.
-  if (wait* w = t.waiting; w != nullptr && w->outcome() == wait_outcome::pending) {
+  if (wait* w = t.waiting()) {
     if (w->object != nullptr && !w->object->withdraw(*w)) {
       t.attention |= cancel_requested;
       return false;
@@ -131,7 +127,7 @@ void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
   }
   // An operation has happened or it has thrown, never both: where it has happened, or cannot be
   // undone, the error waits for the next await.
-  const bool in_flight = target->blocked() && target->waiting->kind() == wait_kind::io;
+  const bool in_flight = target->blocked() && target->waiting()->kind() == wait_kind::io;
   if (has_taken_effect(*target) || in_flight) {
     target->pending = std::move(error);
     target->attention |= raise_at_next;

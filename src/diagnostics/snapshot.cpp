@@ -44,18 +44,10 @@ operation_kind operation_of(wait_kind kind) {
   return operation_kind::none;
 }
 
-/// The wait that keeps the tasklet from running; null when there is none, or when it is complete.
-const wait* pending_wait(const tasklet_block& t) {
-  return t.waiting != nullptr && t.waiting->outcome() == wait_outcome::pending && !t.in_ring()
-             ? t.waiting
-             : nullptr;
-}
-
 tasklet_state state_of(const tasklet_block& t, bool is_running) {
   if (is_running) return tasklet_state::running;
   if (t.in_ring()) return tasklet_state::ready;
-  const wait* w = pending_wait(t);
-  return w != nullptr && !only_pauses(w->kind()) ? tasklet_state::blocked : tasklet_state::paused;
+  return t.blocked() ? tasklet_state::blocked : tasklet_state::paused;
 }
 
 /// Function names as the compiler spells them, shortened once each: a crowd runs few functions.
@@ -152,7 +144,7 @@ class photographer {
     }
 #endif
     info.stack = stack_from(t.current_frame);
-    if (const wait* w = pending_wait(t)) {
+    if (const wait* w = t.waiting()) {
       info.waits.operation = operation_of(w->kind());
       info.waits.since_step = w->since();
       info.waits.age = now_ - core_.time_of_step(w->since());

@@ -13,7 +13,7 @@ async_stack any_tasklet::stack() const {
 
 wait_info any_tasklet::waiting_for() const {
   const detail::tasklet_block& t = block();
-  if (t.ended || t.waiting == nullptr) return {};
+  if (t.ended || t.waiting() == nullptr) return {};
   const snapshot_data all = detail::take_snapshot(*t.home);
   const auto mine = std::find_if(all.tasklets.begin(), all.tasklets.end(), [&](const auto& info) {
     return info.id == t.id;

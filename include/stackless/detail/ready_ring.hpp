@@ -50,16 +50,18 @@ class ready_ring {
     next_ = t.ring_next;
   }
 
-  /// The current one leaves, and the next one is current. False: there is none.
-  bool leave() noexcept {
+  /// The current one leaves, to be blocked or paused at `w`, and the next one is current. False:
+  /// there is none.
+  bool leave(wait* w) noexcept {
     tasklet_block& t = *current_;
     tasklet_block& following = *next_;
+    tasklet_block& last = *t.ring_previous;
     t.ring_next = nullptr;
+    t.outside = w;
     if (&following == &t) [[unlikely]] {
       current_ = next_ = nullptr;
       return false;
     }
-    tasklet_block& last = *t.ring_previous;
     last.ring_next = &following;
     following.ring_previous = &last;
     current_ = &following;
@@ -70,12 +72,13 @@ class ready_ring {
   /// Any member leaves.
   void remove(tasklet_block& t) noexcept {
     if (&t == current_) {
-      leave();
+      leave(nullptr);
       return;
     }
     t.ring_previous->ring_next = t.ring_next;
     t.ring_next->ring_previous = t.ring_previous;
     t.ring_next = nullptr;
+    t.outside = nullptr;
     next_ = current_->ring_next;
   }
 

@@ -67,7 +67,7 @@ class scheduler_core {
   [[nodiscard]] std::coroutine_handle<> block(wait& w, frame& f, site here) noexcept {
     tasklet_block& t = *current();
     begin_wait(t, w, f, here);
-    if (!ring.leave()) [[unlikely]] {
+    if (!ring.leave(&w)) [[unlikely]] {
       last_blocker = &t;
       return std::noop_coroutine();
     }
@@ -79,7 +79,8 @@ class scheduler_core {
       wait& w, frame& f, site here, tasklet_block& next
   ) noexcept {
     begin_wait(*current(), w, f, here);
-    ring.leave();
+    current()->yielding = true;
+    ring.leave(&w);
     ring.move_to(next);
     return resume_next();
   }
@@ -265,7 +266,6 @@ class scheduler_core {
     suspend_in(t, f, here);
     w.owner = &t;
     w.begin(step);
-    t.waiting = &w;
   }
 
   [[nodiscard]] std::coroutine_handle<> continue_in(frame& f) noexcept {
@@ -374,7 +374,6 @@ inline void check_attention(tasklet_block& t) {
 /// End of every await that may wait: the tasklet runs again. Raises what was thrown at it
 /// meanwhile.
 inline void resumed(tasklet_block& t) {
-  t.waiting = nullptr;
   if ((t.attention & raise_here) != 0) [[unlikely]]
     t.raise_attention();
 }
@@ -388,7 +387,7 @@ inline void check_before_leaving(const scheduler_core& core) {
   }
 }
 
-/// As `resumed`, after `pass_to`.
+/// As `resumed`, after an await that only yields or pauses.
 inline void resumed_from_yield(tasklet_block& t) {
   t.yielding = false;
   resumed(t);

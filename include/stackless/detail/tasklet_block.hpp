@@ -28,9 +28,11 @@ struct tasklet_block : live_hook, wait_object {
   // vector register, and the next switch waits for it.
   tasklet_block* ring_next = nullptr;
   scheduler_core* home;  ///< null once the scheduler is gone
-  tasklet_block* ring_previous = nullptr;
+  union {
+    tasklet_block* ring_previous;  ///< in the ring
+    wait* outside = nullptr;       ///< outside: what it is blocked or paused at, if anything
+  };
   frame* current_frame = nullptr;  ///< innermost frame; null until a kept callable is first invoked
-  wait* waiting = nullptr;         ///< what it is blocked or paused at; null while it can run
   std::exception_ptr pending;      ///< thrown at it by others; see `attention`
   std::exception_ptr error;  ///< on its way to the next await_resume; at the end, how it ended
   narrow_wait_queue joiners;
@@ -45,7 +47,7 @@ struct tasklet_block : live_hook, wait_object {
   const char* name = nullptr;
   std::uint32_t references = 1;  ///< handles, and one of the scheduler while it is alive
   std::uint8_t attention = 0;
-  bool yielding = false;  ///< in the ring because it yielded: no operation of it has taken effect
+  bool yielding = false;  ///< it yielded or paused: no operation of it has taken effect
   bool started : 1 = false;
   bool ended : 1 = false;
   bool killed : 1 = false;  ///< ended by tasklet_exit
@@ -73,9 +75,10 @@ struct tasklet_block : live_hook, wait_object {
   virtual void destroy() noexcept = 0;
 
   [[nodiscard]] bool in_ring() const noexcept { return ring_next != nullptr; }
+  /// What it is blocked or paused at; null while it can run, and for one that was removed.
+  [[nodiscard]] wait* waiting() const noexcept { return in_ring() ? nullptr : outside; }
   [[nodiscard]] bool blocked() const noexcept {
-    return waiting != nullptr && waiting->outcome() == wait_outcome::pending &&
-           !only_pauses(waiting->kind());
+    return waiting() != nullptr && !only_pauses(outside->kind());
   }
 
   void retain() noexcept { ++references; }
