@@ -229,12 +229,18 @@ class channel : public detail::channel_handle {
   ///
   /// **Cancellation**: as `send`, at each element. **Errors**: as `send`, and what the range
   /// throws: the elements before were sent.
-  template <std::ranges::input_range R>
-    requires std::constructible_from<T, std::ranges::range_reference_t<R>> ||
-             std::constructible_from<T, std::ranges::range_rvalue_reference_t<R>>
-  task<std::size_t> send_sequence(R range) const {
+  template <class R, class Range = std::remove_cvref_t<R>>
+    requires std::ranges::input_range<Range> &&
+             (std::constructible_from<T, std::ranges::range_reference_t<Range>> ||
+              std::constructible_from<T, std::ranges::range_rvalue_reference_t<Range>>)
+  task<std::size_t> send_sequence(R&& range) const {
+    static_assert(
+        detail::safe_in_await<R>,
+        "GCC 12 destroys this temporary twice: name the variable and pass "
+        "that (docs/compilers.md)"
+    );
     (void)self();
-    return send_each(*this, std::move(range));
+    return send_each<Range>(*this, std::forward<R>(range));
   }
 
   /// Receives a value.
@@ -273,12 +279,12 @@ class channel : public detail::channel_handle {
   /// No more values: receivers that wait are woken, waiting senders and the buffer are still
   /// served, later sends raise `channel_closed`. Closing again changes nothing.
   /// **Wakes**: receivers go to the tail in their order.
-  void close() const { self().close(); }
+  void close() const { changing().close(); }
 
   /// The ancestor's close: wakes nobody; an operation that would have to wait raises instead.
-  void begin_closing() const { self().begin_closing(); }
+  void begin_closing() const { changing().begin_closing(); }
   /// Takes back `begin_closing` and `close`.
-  void open() const { self().open(); }
+  void open() const { changing().open(); }
   [[nodiscard]] bool closing() const { return self().shut; }
   /// Closing, and nobody waits and nothing is buffered.
   [[nodiscard]] bool closed() const {
@@ -298,11 +304,11 @@ class channel : public detail::channel_handle {
   /// 0, `neither` with a buffer. Counts at the time of the exchange.
   [[nodiscard]] channel_preference preference() const { return self().preference(); }
   void set_preference(channel_preference side) const {
-    self().set_switching(side, self().schedule_all());
+    changing().set_switching(side, self().schedule_all());
   }
   /// After an exchange all others run first. Overrides the preference.
   [[nodiscard]] bool schedule_all() const { return self().schedule_all(); }
-  void set_schedule_all(bool on) const { self().set_switching(self().preference(), on); }
+  void set_schedule_all(bool on) const { changing().set_switching(self().preference(), on); }
 
   [[nodiscard]] std::string name() const { return self().display_name(); }
   void set_name(std::string_view name) const { self().rename(name); }
@@ -315,6 +321,10 @@ class channel : public detail::channel_handle {
   using state = detail::channel_state<T>;
 
   [[nodiscard]] state& self() const { return static_cast<state&>(core()); }
+  [[nodiscard]] state& changing() const {
+    state::check_not_in_hook();
+    return self();
+  }
 
   template <class R>
   static task<std::size_t> send_each(channel to, R range) {

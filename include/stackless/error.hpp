@@ -3,8 +3,11 @@
 #include <stackless/detail/config.hpp>
 
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stackless::inline STACKLESS_ABI {
@@ -13,6 +16,31 @@ namespace stackless::inline STACKLESS_ABI {
 /// quiet end. Outside `std::exception`, so that `catch (const std::exception&)` does not swallow
 /// it.
 class tasklet_exit final {};
+
+/// Raised at each await inside a scope that was cancelled (cancel.hpp), and taken by that scope.
+/// Outside `std::exception`, so that `catch (const std::exception&)` does not swallow it; one that
+/// is swallowed is raised again at the next await.
+class cancelled final {
+ public:
+  cancelled() noexcept = default;
+  explicit cancelled(std::shared_ptr<const std::string> reason) noexcept
+      : reason_(std::move(reason)) {}
+  explicit cancelled(std::string reason)
+      : reason_(std::make_shared<const std::string>(std::move(reason))) {}
+
+  [[nodiscard]] std::string_view reason() const noexcept {
+    return reason_ ? std::string_view(*reason_) : "cancelled";
+  }
+
+ private:
+  std::shared_ptr<const std::string> reason_;
+};
+
+/// `fail_after`: the time was not enough.
+class timeout_error : public std::runtime_error {
+ public:
+  explicit timeout_error(const std::string& what) : std::runtime_error(what) {}
+};
 
 /// `send` on a closed channel, or `receive` on a closed and drained one.
 class channel_closed : public std::runtime_error {

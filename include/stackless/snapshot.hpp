@@ -11,8 +11,37 @@
 namespace stackless::inline STACKLESS_ABI {
 
 enum class tasklet_state : std::uint8_t { running, ready, blocked, paused };
-enum class operation_kind : std::uint8_t { none, suspend, drain, receive, send, join, sleep, io };
-enum class object_kind : std::uint8_t { none, channel, tasklet, timer, io_operation };
+enum class operation_kind : std::uint8_t {
+  none,
+  suspend,
+  drain,
+  receive,
+  send,
+  join,
+  sleep,
+  io,
+  join_nursery,
+  wait,  ///< for an event, or on a condition variable
+  acquire,
+  lock,
+  lock_shared,
+  arrive  ///< at a latch or a barrier: for the others
+};
+enum class object_kind : std::uint8_t {
+  none,
+  channel,
+  tasklet,
+  timer,
+  io_operation,
+  nursery,
+  event,
+  semaphore,
+  mutex,
+  shared_mutex,
+  condition_variable,
+  latch,
+  barrier
+};
 
 /// Where a source line is, by the compiler's word.
 struct source_place {
@@ -85,11 +114,14 @@ struct object_info {
   std::string name;  ///< the given name, else a description
   std::string type;  ///< a channel's element type; an operation's name
   source_place made_at;
-  std::uint64_t tasklet = 0;  ///< a joined tasklet's id
+  std::uint64_t tasklet = 0;  ///< a joined tasklet; a mutex's owner; the child of a nursery that
+                              ///< has waited longest
   std::size_t capacity = 0;
   std::size_t buffered = 0;
   std::size_t waiting_receivers = 0;
   std::size_t waiting_senders = 0;
+  std::size_t children = 0;  ///< of a nursery, that have not ended
+  std::size_t count = 0;     ///< a semaphore's units, what a latch or a barrier still waits for
   bool is_closed = false;
   std::vector<holder_info> holders;    ///< one for each handle; by tasklet, those outside first
   std::optional<last_operation> last;  ///< nothing: nothing was ever done with it
@@ -118,7 +150,8 @@ struct source_info {
 struct snapshot_data {
   std::uint64_t step = 0;
   bool tracked =
-      STACKLESS_TRACKING != 0;         ///< else places, holders and last operations are not known
+      STACKLESS_TRACKING != 0;  ///< else places, holders and last operations are not known
+  bool host_driven = false;     ///< there is no main: who drives may hold handles, and use them
   std::vector<tasklet_info> tasklets;  ///< by id
   std::vector<object_info> objects;    ///< those somebody waits for, by first waiter; ids from 1
   std::vector<ended_info> ended;       ///< latest last

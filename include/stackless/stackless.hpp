@@ -3,9 +3,11 @@
 // Everything but io/ and testing.hpp.
 
 #include <stackless/async_stack.hpp>
+#include <stackless/cancel.hpp>
 #include <stackless/channel.hpp>
 #include <stackless/deadlock.hpp>
 #include <stackless/error.hpp>
+#include <stackless/nursery.hpp>
 #include <stackless/observer.hpp>
 #include <stackless/scheduler.hpp>
 #include <stackless/snapshot.hpp>

@@ -26,8 +26,13 @@ class tasklet_name {
   }
   template <std::size_t N>
   tasklet_name(char (&text)[N], detail::site here = detail::site::current())
-      : tasklet_name(std::string(text), here) {}
-  tasklet_name(const std::string& text, detail::site here = detail::site::current());
+      : tasklet_name(std::string_view(text), here) {}
+  /// Copied.
+  template <std::convertible_to<std::string_view> Text>
+    requires(!std::is_array_v<Text>)
+  tasklet_name(const Text& text, detail::site here = detail::site::current()) {
+    copy(text, here);
+  }
   tasklet_name(tasklet_name&& other) noexcept
       : origin_(std::exchange(other.origin_, detail::spawn_origin{})) {}
   tasklet_name& operator=(tasklet_name&&) = delete;
@@ -37,6 +42,8 @@ class tasklet_name {
   [[nodiscard]] detail::spawn_origin& origin() noexcept { return origin_; }
 
  private:
+  void copy(std::string_view text, detail::site here);
+
   detail::spawn_origin origin_;
 };
 

@@ -29,16 +29,18 @@ class sleep_awaiter {
   std::coroutine_handle<> await_suspend(
       std::coroutine_handle<Promise> h, site here = site::current()
   ) {
-    start();
-    return active_scheduler->block(wait_, h.promise(), here);
+    scheduler_core& core = *active_scheduler;
+    if (!start()) return core.pass_to(h.promise(), here, core.ring.next());
+    return core.block(wait_, h.promise(), here);
   }
-  static void await_resume() { resumed(*active_scheduler->current()); }
+  static void await_resume() { resumed_from_yield(*active_scheduler->current()); }
 
  private:
-  void start();
+  bool start();  ///< false: the deadline is past
 
   wait wait_;
-  timer timer_;
+  sleep_timer timer_;
+  time_point deadline_;
 };
 
 class [[nodiscard("an operation happens only when it is awaited")]] sleep_operation {

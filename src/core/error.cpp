@@ -47,6 +47,8 @@ std::string describe(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const tasklet_exit&) {
     return "tasklet_exit";
+  } catch (const cancelled& e) {
+    return "cancelled: " + std::string(e.reason());
   } catch (const std::exception& e) {
     return type_name(&typeid(e)) + ": " + e.what();
   } catch (...) {

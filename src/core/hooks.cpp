@@ -14,13 +14,18 @@ namespace {
 
 class running_hook {
  public:
-  explicit running_hook(hooks& h) noexcept : hooks_(h) { hooks_.running = true; }
+  explicit running_hook(scheduler_core& core) noexcept : core_(core) { set(true); }
   running_hook(const running_hook&) = delete;
   running_hook& operator=(const running_hook&) = delete;
-  ~running_hook() { hooks_.running = false; }
+  ~running_hook() { set(false); }
 
  private:
-  hooks& hooks_;
+  void set(bool running) noexcept {
+    core_.make_hooks().running = running;
+    core_.refuse_spawns();
+  }
+
+  scheduler_core& core_;
 };
 
 observer* exchange_observer(scheduler_core& core, observer* watcher) {
@@ -42,6 +47,7 @@ bool taken_by(const error_handler& handler, tasklet_block& t, std::exception_ptr
     return true;
   } catch (...) {
     std::exception_ptr instead = std::current_exception();
+    if (is_exit(instead)) return false;  // the handler was stopped: the error goes on
     if (instead != error) add_suppressed(instead, std::exchange(error, instead));
     return false;
   }
@@ -79,7 +85,7 @@ void scheduler_core::watch_turn() noexcept {
   if (hooks_->watcher == nullptr || hooks_->previous == any_tasklet(*current())) return;
   const any_tasklet previous = std::exchange(hooks_->previous, any_tasklet(*current()));
   try {
-    const running_hook running(*hooks_);
+    const running_hook running(*this);
     hooks_->watcher->on_switch(previous, hooks_->previous);
   } catch (...) {
     return_unseen(std::current_exception());
@@ -89,16 +95,16 @@ void scheduler_core::watch_turn() noexcept {
 bool scheduler_core::is_uncaught(tasklet_block& t) noexcept {
   const error_handler own =
       t.has_error_handler ? std::move(hooks_->on_error_of.extract(t.id).mapped()) : error_handler();
-  if (!t.error || t.killed || !t.joiners.empty() || &t == main) return false;
+  if (!t.error || t.killed || t.scope != nullptr || !t.joiners.empty() || &t == main) return false;
   return !taken_by(own, t, t.error) && !(hooks_ && taken_by(hooks_->on_error, t, t.error));
 }
 
-void channel_core::tell_observer(const scheduler_core& core, bool sending, bool will_block) const {
+void channel_core::tell_observer(scheduler_core& core, bool sending, bool will_block) const {
   if (!core.hooked()) return;  // any more
   hooks& h = *core.hooks_if_made();
   if (h.running) throw_misuse("an observer must not use tasklets and channels");
   if (h.watcher == nullptr) return;
-  const running_hook running(h);
+  const running_hook running(core);
   h.watcher->on_channel({display_name(), any_tasklet(*core.current()), sending, will_block});
 }
 

@@ -3,6 +3,7 @@
 
 #include "host_descriptor.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -15,8 +16,6 @@ struct activation {
   scheduler_core*& place;
   bool& driving;
   activation(scheduler_core* core, bool& flag) : place(active_scheduler), driving(flag) {
-    if (place != nullptr)
-      throw_misuse("a scheduler is already running on this thread: spawn a tasklet instead of run");
     place = core;
     driving = true;
   }
@@ -62,12 +61,19 @@ class turn_limit {
 
 }  // namespace
 
-run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
+void scheduler_core::check_may_drive() const {
   check_thread();
+  if (active_scheduler != nullptr)
+    throw_misuse("a scheduler is already running on this thread: spawn a tasklet instead of run");
+}
+
+run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
+  check_may_drive();
   const activation active(this, driving_);
   mode_ = mode;
   note_time();
-  unsigned turns_to_poll = options_.resumes_between_polls;
+  const unsigned polls_after = std::max(options_.resumes_between_polls, 1U);
+  unsigned turns_to_poll = polls_after;
   turn_limit limit(limits);
   const bool limited = limit.any();
   counts_turns_ = limit.counts_turns();
@@ -89,12 +95,13 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
       if (run_error_ && main == nullptr && !tearing_down_)
         std::rethrow_exception(std::exchange(run_error_, nullptr));
       if (--turns_to_poll == 0) [[unlikely]] {
-        turns_to_poll = options_.resumes_between_polls;
+        turns_to_poll = polls_after;
         poll(false);
       }
     }
     if (alive == 0) {
       tearing_down_ = ending_daemons_ = false;
+      refuse_spawns();
       last_deadlock_ = {};
       if (run_error_) std::rethrow_exception(std::exchange(run_error_, nullptr));
       return run_result::all_ended;
@@ -112,7 +119,7 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
         wake_runner(*runners);
         continue;
       }
-      if (!ready_for_host()) return run_result::idle;
+      if (!ready_for_host()) return alive == daemons ? run_result::all_ended : run_result::idle;
       continue;
     }
     if (wait_for_a_source()) {
@@ -133,7 +140,7 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
 inline bool scheduler_core::enter(tasklet_block& t) noexcept {
   t.started = true;
   if ((t.attention & raise_here) != 0) [[unlikely]] {  // it never enters its function
-    t.error = std::exchange(t.pending, nullptr);
+    t.error = t.pending ? std::exchange(t.pending, nullptr) : std::make_exception_ptr(cancelled());
     ended = &t;
     return false;
   }
@@ -182,7 +189,12 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
   --alive;
   if (t.is_daemon) --daemons;
 
-  while (!t.joiners.empty()) wake(t.joiners.pop_front());
+  if (!t.joiners.empty()) {
+    t.error_is_unseen = t.error && !t.killed;
+    t.joiners.for_each([this](wait& joiner) { wake(joiner); });  // each leaves the queue by itself
+  }
+  if (t.scope != nullptr) [[unlikely]]
+    static_cast<child_group*>(t.scope)->child_ended(t);
   if (t.error || t.pending) [[unlikely]]
     report_end(t, uncaught);
   if (alive == daemons && alive != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_)

@@ -5,9 +5,21 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
+namespace {
+
+/// So often a tasklet is told of one deadlock after the other, of different waits, while no other
+/// has run: it may try one thing after another, but not for ever.
+constexpr int most_in_a_row = 100;
+
+}  // namespace
+
 void scheduler_core::on_quiescent(tasklet_block* cause) {
   if (runners != nullptr) {
     wake_runner(*runners);
+    return;
+  }
+  if (tearing_down()) {
+    release_stuck(cause);
     return;
   }
   const bool main_waits = main != nullptr && !main->ended;
@@ -17,21 +29,47 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
   }
 
   if (cause != nullptr && (cause->waiting() == nullptr || cause->wakes_nobody)) cause = nullptr;
-  const bool again = is_same_deadlock(cause != nullptr ? cause : (main_waits ? main : nullptr));
+  tasklet_block* candidate = cause != nullptr ? cause : main_waits ? main : nullptr;
+  const bool still_alone = candidate != nullptr && candidate->id == last_deadlock_.tasklet &&
+                           step == last_deadlock_.step;
+  const int in_a_row = still_alone ? last_deadlock_.in_a_row + 1 : 0;
+  const bool again = is_same_deadlock(candidate) || in_a_row == most_in_a_row;
   const int level = again ? last_deadlock_.level + 1 : 0;
   tasklet_block* told = level == 0 && cause != nullptr ? cause
                         : level <= 1 && main_waits     ? main
                                                        : nullptr;
   if (again && told == cause) told = nullptr;  // main itself is the one that goes on blocking
+  // A nursery's join cannot be undone; who it waits for can be told.
+  while (told != nullptr && told->waiting()->kind() == wait_kind::nursery)
+    told = told->waiting()->object->oldest_beneath();
 
-  const std::exception_ptr error = again ? last_deadlock_.error : make_deadlock_error(*this, told);
+  const std::exception_ptr error =
+      again && told != nullptr ? last_deadlock_.error : make_deadlock_error(*this, told);
   if (options_.on_deadlock == deadlock_policy::abort) terminate_with_report(*this, "deadlock");
   if (told == nullptr) {
     begin_teardown(error);
     return;
   }
-  last_deadlock_ = {told->id, told->waiting()->object, place_of(*told), step, level, error};
+  last_deadlock_ = {told->id, told->waiting()->object, place_of(*told), step, level, in_a_row,
+                    error};
   if (!interrupt(*told, error)) begin_teardown(error);
+}
+
+/// At teardown nobody waits but those in a shield. Who was removed from the ring goes on; if there
+/// is none, one that waits in its shield for ever is told.
+void scheduler_core::release_stuck(tasklet_block* cause) noexcept {
+  bool released = false;
+  tasklet_block* stuck = cause != nullptr && cause->blocked() ? cause : nullptr;
+  tasklets.for_each([&](tasklet_block& t) {
+    if (t.in_ring()) return;
+    if (!t.blocked()) {
+      ring.append(t);
+      released = true;
+    } else if (stuck == nullptr && t.waiting()->kind() != wait_kind::nursery) {
+      stuck = &t;
+    }
+  });
+  if (!released && stuck != nullptr) (void)interrupt(*stuck, make_deadlock_error(*this, stuck));
 }
 
 site scheduler_core::place_of([[maybe_unused]] const tasklet_block& t) noexcept {

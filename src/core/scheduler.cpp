@@ -21,7 +21,7 @@ drain_result drain_awaiter::await_resume() {
     ++result.waiting;
     const wait_kind kind = t.waiting()->kind();
     result.receiving += kind == wait_kind::receive;
-    result.sending += kind == wait_kind::send;
+    result.sending += kind == wait_kind::send || kind == wait_kind::send_exception;
     result.joining += kind == wait_kind::join;
   });
   return result;
@@ -89,6 +89,7 @@ void scheduler::shutdown() {
 
 void scheduler::shutdown(std::chrono::nanoseconds grace) {
   if (core_->alive == 0) return;
+  core_->check_may_drive();
   core_->begin_teardown(nullptr, grace);
   (void)core_->drive(detail::scheduler_core::drive_mode::to_the_end);
 }

@@ -18,12 +18,26 @@ namespace {
 
 constexpr std::size_t time_marks_kept = 256;
 
+using time_point = std::chrono::steady_clock::time_point;
+
+std::chrono::nanoseconds time_left(time_point end, time_point now) noexcept {
+  return end <= now ? std::chrono::nanoseconds(0) : end - now;
+}
+
 /// What it waited for has happened, and it has not run since.
 bool has_taken_effect(const tasklet_block& t) noexcept {
   return t.started && !t.yielding && !t.blocked();
 }
 
 }  // namespace
+
+time_point later(time_point start, std::chrono::nanoseconds duration) noexcept {
+  if (duration > time_point::max() - start) return time_point::max();
+  if (duration.count() < 0 &&
+      start.time_since_epoch() < time_point::min().time_since_epoch() - duration)
+    return time_point::min();
+  return start + duration;
+}
 
 const std::exception_ptr& exit_exception() noexcept {
   static const std::exception_ptr error = std::make_exception_ptr(tasklet_exit{});
@@ -60,8 +74,13 @@ void scheduler_core::check_thread() const {
   if (hooks_ && hooks_->running) throw_misuse("an observer must not use tasklets and channels");
 }
 
-void scheduler_core::throw_exit() {
+void scheduler_core::throw_spawn_refused() const {
+  check_thread();
   throw tasklet_exit{};
+}
+
+void scheduler_core::refuse_spawns() noexcept {
+  refuses_spawns_ = tearing_down() || (hooks_ && hooks_->running);
 }
 
 // Runners
@@ -91,12 +110,26 @@ void scheduler_core::wake_runner(drain_record& record) noexcept {
 // Raising in other tasklets
 // ------------------------------------------------------------------------
 
-bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexcept {
+namespace {
+
+/// A kill and an error both count: the error is raised first, and the kill at the next await.
+void set_pending(tasklet_block& t, std::exception_ptr error) noexcept {
   if (!t.pending) {
     t.pending = std::move(error);
-  } else if (error != exit_exception()) {
+  } else if (is_exit(error)) {
+    if (!is_exit(t.pending)) t.attention |= exit_at_next;
+  } else if (is_exit(t.pending)) {
+    t.pending = std::move(error);
+    t.attention |= exit_at_next;
+  } else {
     add_suppressed(t.pending, std::move(error));
   }
+}
+
+}  // namespace
+
+bool scheduler_core::interrupt(tasklet_block& t, std::exception_ptr error) noexcept {
+  set_pending(t, std::move(error));
   t.attention = static_cast<std::uint8_t>((t.attention & ~raise_at_next) | raise_here);
   if (t.in_ring()) return true;
 
@@ -122,7 +155,7 @@ void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
     return;
   }
   if (target->pending) {
-    add_suppressed(target->pending, std::move(error));
+    set_pending(*target, std::move(error));
     return;
   }
   // An operation has happened or it has thrown, never both: where it has happened, or cannot be
@@ -156,18 +189,21 @@ void scheduler_core::begin_teardown(
   if (reason) keep_run_error(std::move(reason));
   if (tearing_down_) return;
   tearing_down_ = true;
-  grace_end_ = std::chrono::steady_clock::now() + grace;
+  refuse_spawns();
+  grace_end_ = later(std::chrono::steady_clock::now(), grace);
   exit_all();
 }
 
 void scheduler_core::end_daemons() noexcept {
   ending_daemons_ = true;
-  grace_end_ = std::chrono::steady_clock::now() + options_.shutdown_grace;
+  refuse_spawns();
+  grace_end_ = later(std::chrono::steady_clock::now(), options_.shutdown_grace);
   exit_all();
 }
 
 void scheduler_core::exit_all() noexcept {
   tasklets.for_each([this](tasklet_block& t) {
+    if (t.scope != nullptr && t.scope->shielded()) return;  // until it leaves the shield
     t.attention |= torn_down;
     (void)interrupt(t, exit_exception());
   });
@@ -184,8 +220,17 @@ void tasklet_block::raise_attention() {
     std::rethrow_exception(std::exchange(pending, nullptr));
   }
   if ((attention & torn_down) != 0) {
+    attention &= static_cast<std::uint8_t>(~exit_at_next);
     home->check_grace();  // a tasklet that swallows every exit must not spin for ever
     throw tasklet_exit{};
+  }
+  if ((attention & exit_at_next) != 0) {
+    attention &= static_cast<std::uint8_t>(~exit_at_next);
+    throw tasklet_exit{};
+  }
+  if ((attention & in_cancelled_scope) != 0) {
+    attention &= static_cast<std::uint8_t>(~(raise_here | cancel_requested));
+    throw cancelled(scope->cancelled_by()->reason);
   }
   if ((attention & hooked) != 0 && !home->hooked()) attention &= static_cast<std::uint8_t>(~hooked);
 }
@@ -230,14 +275,27 @@ std::size_t scheduler_core::sources() const noexcept {
   return timers.size() + (io_ ? io_->in_flight() : 0) - silent_sources;
 }
 
+void scheduler_core::start(
+    timer& t, std::chrono::steady_clock::time_point deadline, const tasklet_block& owner
+) {
+  t.deadline = deadline;
+  timers.insert(t);
+  t.silent = owner.wakes_nobody;
+  if (t.silent) ++silent_sources;
+}
+
+void scheduler_core::stop(timer& t) noexcept {
+  timers.remove(t);
+  if (t.silent) --silent_sources;
+}
+
 void scheduler_core::fire_timers() noexcept {
   if (timers.empty()) return;
   const auto time = now();
   while (!timers.empty() && timers.soonest().deadline <= time) {
     timer& due = timers.soonest();
-    timers.remove(due);
-    if (due.waiter->owner->wakes_nobody) --silent_sources;
-    wake(*due.waiter);
+    stop(due);
+    due.fire(*this);
   }
 }
 
@@ -246,10 +304,9 @@ void scheduler_core::poll(bool may_sleep) {
   if (may_sleep) {
     timeout.reset();
     if (!timers.empty() && options_.clock == clock_choice::steady)
-      timeout = std::max(timers.soonest().deadline - now(), std::chrono::nanoseconds(0));
+      timeout = time_left(timers.soonest().deadline, now());
     if (tearing_down_ || ending_daemons_) {
-      const auto grace =
-          std::max(grace_end_ - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0));
+      const auto grace = time_left(grace_end_, std::chrono::steady_clock::now());
       timeout = timeout ? std::min(*timeout, grace) : grace;
     }
   }

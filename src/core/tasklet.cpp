@@ -32,7 +32,7 @@ detail::tasklet_block& current_block() {
 
 }  // namespace
 
-tasklet_name::tasklet_name(const std::string& text, detail::site here) {
+void tasklet_name::copy(std::string_view text, detail::site here) {
   origin_.name = copy_text(text);
   origin_.owns_name = true;
   origin_.site_known = true;
@@ -94,16 +94,21 @@ bool join_awaiter::await_ready() {
 
 void join_awaiter::finish_join() {
   scheduler_core& core = *active_scheduler;
-  // Woken with the target's error, and something else is raised here: nobody would ever see the
-  // error.
-  const bool displaced = (core.current()->attention & raise_here) != 0;
-  if (displaced && target_.ended && target_.error && !target_.killed)
-    core.return_unseen(target_.error);
+  if (wait_.outcome() == wait_outcome::done) {
+    target_.joiners.remove(wait_);
+    // Something else is raised here: the error is for the other joiners, or else nobody's yet.
+    const bool displaced = (core.current()->attention & raise_here) != 0;
+    if (target_.error_is_unseen && (!displaced || target_.joiners.empty())) {
+      target_.error_is_unseen = false;
+      if (displaced) core.return_unseen(target_.error);
+    }
+  }
   resumed(*core.current());
   if (target_.killed) {
     const any_tasklet handle(target_);
     throw tasklet_killed(
-        "join: tasklet #" + std::to_string(handle.id()) + " " + handle.name() + " was killed"
+        "join: tasklet #" + std::to_string(handle.id()) + " " + handle.name() +
+        (is_exit(target_.error) ? " was killed" : " was cancelled")
     );
   }
   if (target_.error) std::rethrow_exception(target_.error);
@@ -249,11 +254,13 @@ void any_tasklet::raise_pending(std::exception_ptr error) const {
     if (detail::is_exit(error)) return;
     detail::throw_misuse("raise_pending: the tasklet has ended");
   }
+  t.home->check_thread();
   if (is_current()) std::rethrow_exception(error);
   (void)t.home->interrupt(t, std::move(error));
 }
 
 bool any_tasklet::set_block_trap(bool on) const {
+  if (alive()) block().home->check_thread();
   std::uint8_t& attention = block().attention;
   const bool before = block_trap();
   attention = static_cast<std::uint8_t>(

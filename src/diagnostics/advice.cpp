@@ -62,16 +62,20 @@ std::string any_of(const std::vector<const object_info*>& objects) {
   return joined_by_or(names);
 }
 
+/// Nothing has ever gone through.
+bool untouched(const std::vector<const object_info*>& objects) {
+  return std::all_of(objects.begin(), objects.end(), [](const object_info* object) {
+    return !object->last || object->last->outcome == operation_outcome::blocked;
+  });
+}
+
 std::string about_mutual_receive(const snapshot_data& state, const finding& found) {
+  // Once something was sent the order is right somewhere, and which step is missing is not known.
   const auto objects = objects_of_the_core(state, found);
-  const bool untouched =
-      state.tracked && std::all_of(objects.begin(), objects.end(), [](const object_info* object) {
-        return !object->last;
-      });
+  if (!state.tracked || !untouched(objects)) return {};
   return fmt::format(
-      "let one {} send before it receives{}. A buffer on {} will not help: {}.",
-      found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found),
-      any_of(objects), untouched ? "nobody ever sends" : "nobody waits to send"
+      "let one {} send before it receives{}. A buffer on {} will not help: nobody ever sends.",
+      found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found), any_of(objects)
   );
 }
 
@@ -79,11 +83,11 @@ std::string about_circular_wait(const snapshot_data& state, const finding& found
   const bool all_send = std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
     return state.find_tasklet(id)->waits.operation == operation_kind::send;
   });
-  if (!all_send) return {};
+  const auto objects = objects_of_the_core(state, found);
+  if (!all_send || !state.tracked || !untouched(objects)) return {};
   return fmt::format(
       "let one {} receive before it sends{}, or give {} room for one value more.",
-      found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found),
-      any_of(objects_of_the_core(state, found))
+      found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found), any_of(objects)
   );
 }
 
@@ -107,8 +111,16 @@ std::string about_orphaned_channel(
     const snapshot_data& state, const tasklet_info& subject, const object_info& object
 ) {
   if (subject.waits.operation != operation_kind::receive) return {};
+  // Right only if the sender came to its end: one that was killed, or failed, would not have
+  // closed.
+  if (!object.last || object.last->operation != operation_kind::send) return {};
+  const auto sender =
+      std::find_if(state.ended.begin(), state.ended.end(), [&](const ended_info& e) {
+        return e.id == object.last->tasklet;
+      });
+  if (sender == state.ended.end() || sender->killed || !sender->error.empty()) return {};
   std::string where;
-  if (object.last && object.last->operation == operation_kind::send && object.last->at.line != 0)
+  if (object.last->at.line != 0)
     where = fmt::format(
         " ({}, by {})", place(object.last->at.file, object.last->at.line),
         numbered(state, object.last->tasklet)

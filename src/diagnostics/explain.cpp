@@ -144,7 +144,8 @@ class sentence {
     }
     const std::uint64_t last = object_->last ? object_->last->tasklet : 0;
     if (last != 0 && state_.find_tasklet(last) == nullptr)
-      return text + fmt::format("; the last who used it, {}, has ended", numbered(state_, last));
+      return text +
+             fmt::format("; the last who used it, {}, {}", numbered(state_, last), end_of(last));
     if (found_.core.size() > 1) return text;
     bool others = false;
     bool outside = !state_.tracked;
@@ -156,6 +157,14 @@ class sentence {
     if (!outside && !object_->holders.empty())
       return text + fmt::format(": only {} still holds it", name(subject_.id));
     return text;
+  }
+
+  [[nodiscard]] std::string_view end_of(std::uint64_t tasklet) const {
+    for (const ended_info& e : state_.ended) {
+      if (e.id != tasklet) continue;
+      return !e.error.empty() ? "ended with an error" : e.killed ? "was killed" : "has ended";
+    }
+    return "has ended";
   }
 
   [[nodiscard]] std::string lost_notification() const {
@@ -190,6 +199,11 @@ class sentence {
   [[nodiscard]] std::string unknown() const {
     if (subject_.state == tasklet_state::paused)
       return fmt::format("{} is paused, and nobody is left to insert() it", name(subject_.id));
+    if (state_.host_driven && object_ != nullptr && object_->kind == object_kind::channel)
+      return fmt::format(
+          "{} waits {}: no tasklet of this scheduler could {}, only who holds {} outside it",
+          name(subject_.id), purpose(subject_), counterpart(subject_), called(*object_)
+      );
     if (subject_.wakes_nobody)
       return fmt::format("{} is waited for, though it promised to wake nobody", name(subject_.id));
     return {};

@@ -38,20 +38,28 @@ members_of_knot best_of(
   return best == nullptr ? members_of_knot{} : std::move(*best);
 }
 
-/// Knots of two and more that handles alone explain; within `bounds`, unless that is empty.
-members_of_knot best_by_handle(
+/// Of `knots` those whose members are all stuck; within `bounds`, unless that is empty.
+members_of_knot best_stuck(
     const snapshot_data& state,
-    const wait_graph& by_handle,
+    const wait_graph& graph,
+    std::vector<members_of_knot> knots,
     const members_of_knot& bounds,
     index told
 ) {
-  std::vector<members_of_knot> knots = by_handle.knots();
   std::erase_if(knots, [&](const members_of_knot& members) {
-    return members.size() < 2 || !all_stuck(state, members) ||
+    return !all_stuck(state, members) ||
            (!bounds.empty() &&
             !std::includes(bounds.begin(), bounds.end(), members.begin(), members.end()));
   });
-  return best_of(state, by_handle, knots, told);
+  return best_of(state, graph, knots, told);
+}
+
+bool waits_for_what_others_hold_outside(const snapshot_data& state, index t) {
+  const object_info* object = state.find_object(state.tasklets[t].waits.object);
+  return object != nullptr &&
+         std::any_of(object->holders.begin(), object->holders.end(), [](const holder_info& h) {
+           return h.tasklet == 0;
+         });
 }
 
 }  // namespace
@@ -67,10 +75,18 @@ knot find_knot(
   if (widest.empty()) return {};
   if (all_stuck(state, widest)) {
     if (widest.size() > 1) {
-      members_of_knot inner = best_by_handle(state, by_handle, widest, told);
+      // A circle that handles explain holds itself up, whatever its members could reach besides.
+      members_of_knot inner = best_stuck(state, by_handle, by_handle.circles(), widest, told);
       if (!inner.empty()) {
         const bool all = inner.size() == widest.size();
         return {std::move(inner), all};
+      }
+      // Handles outside could be anybody's: that ties nobody to anybody in particular.
+      if (std::any_of(widest.begin(), widest.end(), [&](index t) {
+            return waits_for_what_others_hold_outside(state, t);
+          })) {
+        inner = best_stuck(state, by_handle, by_handle.knots(), widest, told);
+        if (!inner.empty()) return {std::move(inner), true};
       }
     }
     return {std::move(widest), true};
@@ -85,7 +101,7 @@ knot find_knot(
     first_stuck = t;
     if (behind[t] && (told == wait_graph::none || t == told)) return {std::move(widest), true};
   }
-  members_of_knot inner = best_by_handle(state, by_handle, {}, told);
+  members_of_knot inner = best_stuck(state, by_handle, by_handle.circles(), {}, told);
   if (!inner.empty()) return {std::move(inner), false};
   if (told != wait_graph::none) return {{told}, false};
   if (first_stuck != wait_graph::none) return {{first_stuck}, false};

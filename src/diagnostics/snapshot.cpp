@@ -40,6 +40,19 @@ operation_kind operation_of(wait_kind kind) {
     return operation_kind::sleep;
   case wait_kind::io:
     return operation_kind::io;
+  case wait_kind::nursery:
+    return operation_kind::join_nursery;
+  case wait_kind::event:
+  case wait_kind::notify:
+    return operation_kind::wait;
+  case wait_kind::acquire:
+    return operation_kind::acquire;
+  case wait_kind::lock:
+    return operation_kind::lock;
+  case wait_kind::lock_shared:
+    return operation_kind::lock_shared;
+  case wait_kind::arrive:
+    return operation_kind::arrive;
   }
   return operation_kind::none;
 }
@@ -117,6 +130,7 @@ class photographer {
 
   snapshot_data take() {
     data_.step = core_.step;
+    data_.host_driven = core_.main == nullptr;
     data_.tasklets.reserve(core_.alive);
     core_.tasklets.for_each([this](tasklet_block& t) { add(t); });
     add_ended();

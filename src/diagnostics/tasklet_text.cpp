@@ -101,7 +101,11 @@ void tasklet_printer::frames(const async_stack& stack, bool gets_the_error) {
     std::string row = table_.row(i, stack[i]);
     if (i == 0 && gets_the_error) {
       constexpr std::string_view mark = "   <- gets this error";
-      row = shortened(row, page::columns - mark.size()).append(mark);
+      if (width_of(row) + mark.size() > page::columns) {  // the place must not be cut off for it
+        out_.line(row);
+        row = std::string(page::columns - mark.size(), ' ');
+      }
+      row += mark;
     }
     out_.line(row);
     if (i == 0) source_line(stack[i]);

@@ -61,6 +61,12 @@ bool held_by_nobody_else(const object_info& object, std::uint64_t tasklet) {
   });
 }
 
+bool held_outside(const object_info& object) {
+  return std::any_of(object.holders.begin(), object.holders.end(), [](const holder_info& h) {
+    return h.tasklet == 0;
+  });
+}
+
 void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& found) {
   const tasklet_info& t = info_of(state, found.core.front());
   found.subject = t.id;
@@ -75,6 +81,8 @@ void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& f
     found.why = verdict::lost_notification;
     return;
   }
+  // The host could do it, or a tasklet of another scheduler.
+  if (state.host_driven && held_outside(*object)) return;
   if (!found.only_core) return;
   const index self = index_of(state, t.id);
   if (auto circle = joins_that_close_a_circle(state, graph, self, *object); !circle.empty()) {

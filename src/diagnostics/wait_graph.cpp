@@ -207,7 +207,13 @@ std::vector<wait_graph::node> wait_graph::components() const {
   return component;
 }
 
-std::vector<std::vector<wait_graph::index>> wait_graph::knots() const {
+std::vector<std::vector<wait_graph::index>> wait_graph::circles() const {
+  std::vector<std::vector<index>> found = groups(false);
+  std::erase_if(found, [](const std::vector<index>& members) { return members.size() < 2; });
+  return found;
+}
+
+std::vector<std::vector<wait_graph::index>> wait_graph::groups(bool closed) const {
   const std::vector<node> component = components();
   std::vector<std::uint8_t> has_tasklets(node_count(), 0);
   for (index t = 0; t < tasklets_; ++t) has_tasklets[component[t]] = 1;
@@ -232,7 +238,8 @@ std::vector<std::vector<wait_graph::index>> wait_graph::knots() const {
           leads_to_tasklets[own] = 1;
       }
     }
-    if (leads_to_tasklets[own] == 0 && !members.empty()) result.push_back(std::move(members));
+    if ((!closed || leads_to_tasklets[own] == 0) && !members.empty())
+      result.push_back(std::move(members));
   }
   return result;
 }

@@ -33,7 +33,10 @@ class wait_graph {
 
   /// Sets of tasklets of which each waits for members of its own set only, and which cannot be made
   /// smaller. One of a single tasklet: nobody else could help it, or it does not wait.
-  [[nodiscard]] std::vector<std::vector<index>> knots() const;
+  [[nodiscard]] std::vector<std::vector<index>> knots() const { return groups(true); }
+
+  /// As `knots`, of two and more, but each may wait for others besides.
+  [[nodiscard]] std::vector<std::vector<index>> circles() const;
 
   /// For each tasklet, whether the wait of `t` leads to it.
   [[nodiscard]] std::vector<bool> reached_from(index t) const;
@@ -54,6 +57,7 @@ class wait_graph {
     node to;
   };
 
+  [[nodiscard]] std::vector<std::vector<index>> groups(bool closed) const;
   void find_joins(const snapshot_data& state);
   void find_stand_ins();
   void add_holders(const snapshot_data& state, reach how, std::vector<edge>& edges) const;

@@ -157,6 +157,18 @@ std::string_view verb(operation_kind operation) {
     return "sleep";
   case operation_kind::io:
     return "I/O";
+  case operation_kind::join_nursery:
+    return "join of a nursery";
+  case operation_kind::wait:
+    return "wait";
+  case operation_kind::acquire:
+    return "acquire";
+  case operation_kind::lock:
+    return "lock";
+  case operation_kind::lock_shared:
+    return "lock_shared";
+  case operation_kind::arrive:
+    return "arrive and wait";
   }
   return "nothing";
 }

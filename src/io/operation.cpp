@@ -161,7 +161,10 @@ void io_call::settle() {
   if (!started_) return;
   if (moved_ != nullptr && operation_.result > 0)
     *moved_ += static_cast<std::size_t>(operation_.result);
-  resumed(*active_scheduler->current());
+  tasklet_block& t = *active_scheduler->current();
+  resumed(t);
+  // Cut short by its scope. One that was faster has its result; the next await raises.
+  if (operation_.result < 0 && operation_.cancel_requested) check_attention(t);
 }
 
 int io_call::checked() {

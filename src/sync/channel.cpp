@@ -41,7 +41,7 @@ void channel_core::close() noexcept {
     wait& receiver = dequeue_receiver();
     receiver.owner->home->wake(receiver, wait_outcome::closed);
   }
-  note(action_kind::close, action_outcome::closed, active_scheduler, site{});
+  note(action_kind::close, action_outcome::closed, acting_scheduler(), site{});
 }
 
 void channel_core::last_handle_gone() noexcept {
@@ -52,6 +52,10 @@ void channel_core::last_handle_gone() noexcept {
     sender.owner->home->wake(sender, wait_outcome::closed);
   }
   delete this;
+}
+
+channel_core::~channel_core() {
+  if (active_scheduler != nullptr) active_scheduler->forget(*this);
 }
 
 bool channel_core::withdraw(wait& w) noexcept {

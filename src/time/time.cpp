@@ -8,22 +8,18 @@ time_point now() {
 
 namespace detail {
 
-sleep_awaiter::sleep_awaiter(time_point deadline) noexcept : wait_(wait_kind::sleep, &timer_) {
-  timer_.deadline = deadline;
-  timer_.waiter = &wait_;
-}
+sleep_awaiter::sleep_awaiter(time_point deadline) noexcept
+    : wait_(wait_kind::sleep, &timer_), timer_(wait_), deadline_(deadline) {}
 
-void sleep_awaiter::start() {
+bool sleep_awaiter::start() {
   scheduler_core& core = *active_scheduler;
-  core.timers.insert(timer_);
-  if (core.current()->wakes_nobody) ++core.silent_sources;
+  if (deadline_ <= core.now()) return false;
+  core.start(timer_, deadline_, *core.current());
+  return true;
 }
 
 time_point deadline_in(std::chrono::nanoseconds duration) {
-  const time_point start = running_scheduler().now();
-  // A very long sleep must not wrap round into the past.
-  if (duration > time_point::max() - start) return time_point::max();
-  return start + duration;
+  return later(running_scheduler().now(), duration);
 }
 
 }  // namespace detail

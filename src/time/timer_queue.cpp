@@ -50,14 +50,16 @@ void timer_queue::remove(timer& t) noexcept {
   }
 }
 
-bool timer::withdraw(wait& w) noexcept {
-  scheduler_core& core = *w.owner->home;
-  core.timers.remove(*this);
-  if (w.owner->wakes_nobody) --core.silent_sources;
+void sleep_timer::fire(scheduler_core& core) noexcept {
+  core.wake(sleeper_);
+}
+
+bool sleep_timer::withdraw(wait& w) noexcept {
+  w.owner->home->stop(*this);
   return true;
 }
 
-void timer::describe(object_info& info, std::vector<const void*>&) const {
+void sleep_timer::describe(object_info& info, std::vector<const void*>&) const {
   info.kind = object_kind::timer;
   info.name = "timer";
 }

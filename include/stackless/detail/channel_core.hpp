@@ -2,10 +2,12 @@
 
 #include <stackless/detail/scheduler_core.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <typeinfo>
 #include <utility>
 
@@ -23,8 +25,10 @@ class channel_name {
   template <std::size_t N>
   channel_name(const char (&text)[N], detail::site here = detail::site::current())
       : text_(text), at_(here) {}
-  channel_name(std::string text, detail::site here = detail::site::current())
-      : text_(std::move(text)), at_(here) {}
+  template <std::convertible_to<std::string_view> Text>
+    requires(!std::is_array_v<Text>)
+  channel_name(const Text& text, detail::site here = detail::site::current())
+      : text_(std::string_view(text)), at_(here) {}
 
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] detail::site at() const noexcept { return at_; }
@@ -63,7 +67,7 @@ class channel_core : public wait_object {
   bool shut = false;  ///< `closed`, or `closing`: its ancestor's form
 
   channel_core(std::size_t room, std::string text, site here, const std::type_info& element);
-  virtual ~channel_core() = default;
+  virtual ~channel_core();
 
   [[nodiscard]] channel_preference preference() const noexcept { return preference_; }
   [[nodiscard]] bool schedule_all() const noexcept { return schedule_all_; }
@@ -102,7 +106,7 @@ class channel_core : public wait_object {
   }
 
   /// \throws what the observer throws; nothing has changed then
-  void tell_observer(const scheduler_core& core, bool sending, bool will_block) const;
+  void tell_observer(scheduler_core& core, bool sending, bool will_block) const;
   /// \throws std::logic_error inside an observer
   static void check_not_in_hook() {
     if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr) [[unlikely]]

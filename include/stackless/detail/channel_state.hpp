@@ -95,7 +95,7 @@ class channel_state final : public channel_core {
       ++buffered;
       outcome = action_outcome::buffered;
     }
-    note(action_kind::send, outcome, active_scheduler, here, true);
+    note(action_kind::send, outcome, acting_scheduler(), here, true);
     return outcome;
   }
 
@@ -104,7 +104,7 @@ class channel_state final : public channel_core {
     check_not_in_hook();
     std::exception_ptr error;
     if (!take(slot, error)) return false;
-    note(action_kind::receive, action_outcome::delivered, active_scheduler, here, true);
+    note(action_kind::receive, action_outcome::delivered, acting_scheduler(), here, true);
     if (error) std::rethrow_exception(error);
     return true;
   }
@@ -117,7 +117,7 @@ class channel_state final : public channel_core {
     if ((me.attention & hooked) != 0) [[unlikely]]
       tell_observer(core, true, would_wait);
     if (receivers_wait()) {
-      if (send_exchange != exchange::without_switch) {
+      if (send_exchange != exchange::without_switch && queue.front().owner->home == &core) {
         core.check_switch_trap(true);
         return false;
       }
@@ -146,7 +146,8 @@ class channel_state final : public channel_core {
     check_attention(me);
     if ((me.attention & hooked) != 0) [[unlikely]]
       tell_observer(core, false, buffered == 0 && !senders_wait() && !shut);
-    if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait()) {
+    if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait() &&
+        queue.front().owner->home == &core) {
       core.check_switch_trap(true);
       return false;
     }
@@ -181,7 +182,6 @@ class channel_state final : public channel_core {
   std::coroutine_handle<> hand_over_to(
       wait& partner, exchange how, scheduler_core& core, frame& f, site here
   ) noexcept {
-    // A partner of another scheduler cannot run here: it goes to the tail of its own ring.
     if (how != exchange::direct || partner.owner->home != &core) [[unlikely]]
       return wake_and_step_aside(partner, core, f, here);
     return core.hand_over(partner, f, here);
@@ -191,6 +191,8 @@ class channel_state final : public channel_core {
       wait& partner, scheduler_core& core, frame& f, site here
   ) noexcept {
     partner.owner->home->wake(partner);
+    // A partner of another scheduler cannot run here, and nobody makes room for it.
+    if (partner.owner->home != &core) return core.go_on(f, here);
     return core.step_aside(f, here);
   }
 

@@ -22,6 +22,12 @@ class result_slot {
 
   template <class... A>
   void emplace(A&&... arguments) {
+    if constexpr (!std::is_trivially_destructible_v<T>) {
+      if (full_) [[unlikely]] {  // a first result was given up because of a destructor's error
+        full_ = false;
+        std::destroy_at(std::addressof(value_));
+      }
+    }
     std::construct_at(std::addressof(value_), std::forward<A>(arguments)...);
     full_ = true;
   }

@@ -101,6 +101,12 @@ class scheduler_core {
     return resume_next();
   }
 
+  /// The current tasklet's operation has happened, and it goes on.
+  [[nodiscard]] std::coroutine_handle<> go_on(frame& f, site here) noexcept {
+    suspend_in(*current(), f, here);
+    return continue_in(f);
+  }
+
   /// The current tasklet, still in the ring, lets `next` run. Unlike after `step_aside` an error
   /// may be raised where it stands: it waits for nothing.
   [[nodiscard]] std::coroutine_handle<> pass_to(frame& f, site here, tasklet_block& next) noexcept {
@@ -143,6 +149,13 @@ class scheduler_core {
   /// Returns whether `t` is in the ring now.
   bool interrupt(tasklet_block& t, std::exception_ptr error) noexcept;
 
+  /// Cancels a scope: all in it raise `cancelled` at their next await, which is now for those who
+  /// wait. What cannot be undone (I/O in flight) is asked to end early, and its result stands.
+  void cancel(scope_core& scope) noexcept;
+  /// `t` enters or leaves a scope, innermost first.
+  static void enter_scope(scope_core& scope, tasklet_block& t) noexcept;
+  static void leave_scope(scope_core& scope) noexcept;
+
   /// For an error nobody caught: to the innermost drain, else to main, ahead of everything; else it
   /// ends the run.
   void deliver_uncaught(std::exception_ptr error) noexcept;
@@ -175,7 +188,10 @@ class scheduler_core {
   void hook_current() noexcept;
   /// \throws switch_trap_error if the trap is set and `another_would_run`
   void check_switch_trap(bool another_would_run) const;
-  [[nodiscard]] bool others_can_run() const noexcept { return &ring.next() != current(); }
+  /// Now, or before the current tasklet runs again if it waits.
+  [[nodiscard]] bool others_can_run() const noexcept {
+    return &ring.next() != current() || (alive > 1 && sources() != 0);
+  }
 
   // Tasklets -------------------------------------------------------------------------------------
 
@@ -186,11 +202,12 @@ class scheduler_core {
     ring.append(t);
   }
   [[nodiscard]] std::uint64_t next_id() noexcept { return ++last_id_; }
-  /// \throws tasklet_exit at teardown
+  /// \throws tasklet_exit at teardown, std::logic_error in an observer
   void check_spawn() const {
-    if (tearing_down()) [[unlikely]]
-      throw_exit();
+    if (refuses_spawns_) [[unlikely]]
+      throw_spawn_refused();
   }
+  void refuse_spawns() noexcept;  ///< or not, by what goes on now
 
   tasklet_block* main = nullptr;
   drain_record* runners = nullptr;                    ///< innermost first
@@ -205,6 +222,9 @@ class scheduler_core {
 
   [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept;
   timer_queue timers;
+  /// On behalf of `owner`. \throws std::bad_alloc
+  void start(timer& t, std::chrono::steady_clock::time_point deadline, const tasklet_block& owner);
+  void stop(timer& t) noexcept;
   std::size_t silent_sources = 0;  ///< timers and operations of tasklets that wake nobody
 
   /// The I/O engine, made on first use. \throws std::logic_error for `io_choice::none`
@@ -229,6 +249,8 @@ class scheduler_core {
     while_ready  ///< one look at I/O, then until the ring is empty; never sleeps
   };
 
+  /// \throws std::logic_error inside a running scheduler, or on another thread
+  void check_may_drive() const;
   /// Runs the loop. \throws an error that nobody in the scheduler could take, or the teardown's
   /// reason
   run_result drive(drive_mode mode, const run_limits& limits = {});
@@ -236,12 +258,17 @@ class scheduler_core {
   [[nodiscard]] int host_poll_descriptor();
   [[nodiscard]] bool driving() const noexcept { return driving_; }
 
+  /// An object that was waited for is gone, and its address may be used again.
+  void forget(const wait_object& object) noexcept {
+    if (last_deadlock_.object == &object) last_deadlock_.object = nullptr;
+  }
+
   /// The latest tasklets to end, oldest first.
   [[nodiscard]] std::vector<ended_tasklet> recently_ended() const;
   [[nodiscard]] const scheduler_options& options() const noexcept { return options_; }
 
  private:
-  [[noreturn]] static void throw_exit();
+  void throw_spawn_refused() const;
 
   // With tracking, the current frame is kept at every call and return, so that a running tasklet's
   // stack is right too; without, only where the loop will need it.
@@ -294,9 +321,14 @@ class scheduler_core {
   void wake_runner(drain_record& record) noexcept;
   void keep_run_error(std::exception_ptr error) noexcept;
   void exit_all() noexcept;
+  static void attend_scopes(tasklet_block& t) noexcept;
+  void cancel_await(tasklet_block& t) noexcept;
+  void cancel_inside(tasklet_block& t, const scope_core* outermost) noexcept;
+  void cancel_children(const child_group& group) noexcept;
   void fire_timers() noexcept;
   void note_time() noexcept;
   [[nodiscard]] bool is_same_deadlock(const tasklet_block* t) const noexcept;
+  void release_stuck(tasklet_block* cause) noexcept;
   [[nodiscard]] static site place_of(const tasklet_block& t) noexcept;
 
   static constexpr std::size_t ended_kept = 8;
@@ -330,6 +362,7 @@ class scheduler_core {
   bool driving_ = false;
   bool counts_turns_ = false;   ///< a limit does
   bool watches_turns_ = false;  ///< there is a limit or a hook, now or lately
+  bool refuses_spawns_ = false;
   bool tearing_down_ = false;
   bool ending_daemons_ = false;
   std::exception_ptr unseen_error_;
@@ -349,9 +382,15 @@ class scheduler_core {
     site at{};
     std::uint64_t step = 0;
     int level = 0;
+    int in_a_row = 0;  ///< of this tasklet, while no other has run
     std::exception_ptr error;
   } last_deadlock_;
 };
+
+/// `start + duration`, at the ends of time if that is beyond them.
+[[nodiscard]] std::chrono::steady_clock::time_point later(
+    std::chrono::steady_clock::time_point start, std::chrono::nanoseconds duration
+) noexcept;
 
 /// The scheduler whose loop runs on this thread, or null.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local scheduler_core* active_scheduler;
@@ -363,6 +402,13 @@ class scheduler_core {
   if (active_scheduler == nullptr) [[unlikely]]
     throw_outside_scheduler();
   return *active_scheduler;
+}
+
+/// The running scheduler, if one of its tasklets acts; null for a host, and while the destructors
+/// of one that has ended run.
+[[nodiscard]] inline const scheduler_core* acting_scheduler() noexcept {
+  return active_scheduler != nullptr && active_scheduler->current() != nullptr ? active_scheduler
+                                                                               : nullptr;
 }
 
 /// Start of every await that may wait: raises what is pending for the tasklet.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/detail/frame.hpp>
+#include <stackless/detail/scope.hpp>
 #include <stackless/detail/wait.hpp>
 
 #include <cstdint>
@@ -14,12 +15,14 @@ struct live_hook : list_hook {};
 
 /// Why an await must not simply go on. Zero in the normal case: one byte to test per await.
 enum attention : std::uint8_t {
-  raise_here = 1,        ///< `pending` is raised at the suspension point that the tasklet is at
-  raise_at_next = 2,     ///< `pending` is raised at the next await
-  torn_down = 4,         ///< level-triggered: every await raises `tasklet_exit`
-  cancel_requested = 8,  ///< its I/O operation was asked to end early; `pending` follows it
-  block_trap = 16,       ///< a channel operation that would wait raises instead
-  hooked = 32            ///< its scheduler has a switch trap or an observer, or had one lately
+  raise_here = 1,           ///< `pending` is raised at the suspension point that the tasklet is at
+  raise_at_next = 2,        ///< `pending` is raised at the next await
+  torn_down = 4,            ///< level-triggered: every await raises `tasklet_exit`
+  cancel_requested = 8,     ///< its I/O operation was asked to end early; `pending` follows it
+  block_trap = 16,          ///< a channel operation that would wait raises instead
+  hooked = 32,              ///< its scheduler has a switch trap or an observer, or had one lately
+  in_cancelled_scope = 64,  ///< level-triggered: every await raises `cancelled`
+  exit_at_next = 128        ///< killed, but an error comes first
 };
 
 /// The control block of a tasklet: everything about it but its coroutine frames.
@@ -36,6 +39,7 @@ struct tasklet_block : live_hook, wait_object {
   std::exception_ptr pending;      ///< thrown at it by others; see `attention`
   std::exception_ptr error;  ///< on its way to the next await_resume; at the end, how it ended
   narrow_wait_queue joiners;
+  scope_core* scope = nullptr;  ///< the innermost it is in; null in none
   std::uint64_t id;
   std::uint64_t spawner = 0;  ///< id of the tasklet that spawned it; 0: the host
 #if STACKLESS_TRACKING
@@ -59,7 +63,8 @@ struct tasklet_block : live_hook, wait_object {
   bool wakes_nobody : 1 = false;
   bool keeps_callable : 1 = false;
   bool has_error_handler : 1 = false;
-  std::uint8_t spare : 5 = 0;  // so that all flags are set by one store
+  bool error_is_unseen : 1 = false;  ///< it ended with one that is for its joiners, and none has it
+  std::uint8_t spare : 4 = 0;        // so that all flags are set by one store
 
   explicit tasklet_block(scheduler_core& scheduler, std::uint64_t number) noexcept
       : home(&scheduler), id(number) {}
@@ -71,6 +76,8 @@ struct tasklet_block : live_hook, wait_object {
   // For blocks that keep their callable: it makes the root frame, and goes at the tasklet's end.
   virtual void start() {}
   virtual void drop_callable() noexcept {}
+  /// Its place in the group it was born in, if there is one.
+  [[nodiscard]] virtual child_link* membership() noexcept { return nullptr; }
   /// Destroys this object and gives its memory back.
   virtual void destroy() noexcept = 0;
 

@@ -36,11 +36,23 @@ struct block_with_result : tasklet_block {
   [[no_unique_address]] result_slot<R> result;
 };
 
+/// Whether a tasklet is born in a group: an empty base if not.
+struct on_its_own {
+  static child_link* link() noexcept { return nullptr; }
+};
+struct group_member {
+  child_link* link() noexcept { return &link_; }
+
+ private:
+  child_link link_;
+};
+
 /// A tasklet whose root frame was made at the spawn and holds the arguments itself.
-template <class R>
-struct direct_entry final : block_with_result<R> {
+template <class R, class Membership>
+struct direct_entry final : block_with_result<R>, Membership {
   using block_with_result<R>::block_with_result;
 
+  [[nodiscard]] child_link* membership() noexcept override { return this->link(); }
   void destroy() noexcept override {
     this->~direct_entry();
     frame_slab::deallocate<slab_unit<direct_entry>>(this, sizeof(direct_entry));
@@ -48,8 +60,8 @@ struct direct_entry final : block_with_result<R> {
 };
 
 /// A tasklet that keeps its callable and arguments to its end, and calls at its first resume.
-template <class R, class F, class... A>
-struct keeping_entry final : block_with_result<R> {
+template <class R, class Membership, class F, class... A>
+struct keeping_entry final : block_with_result<R>, Membership {
   template <class... Kept>
   keeping_entry(scheduler_core& scheduler, std::uint64_t number, Kept&&... kept)
       : block_with_result<R>(scheduler, number), kept_(std::forward<Kept>(kept)...) {
@@ -61,6 +73,7 @@ struct keeping_entry final : block_with_result<R> {
     if (this->keeps_callable) std::destroy_at(std::addressof(kept_));
   }
 
+  [[nodiscard]] child_link* membership() noexcept override { return this->link(); }
   void start() override {
     task<R> made = std::apply(
         [](F& callable, A&... arguments) -> task<R> {
@@ -103,7 +116,7 @@ inline constexpr bool is_reference_wrapper<std::reference_wrapper<T>> = true;
 /// Notes the spawner, and gives the block to its scheduler.
 void enlist(scheduler_core& scheduler, tasklet_block& t, spawn_origin& origin) noexcept;
 
-template <class R, class F, class... A>
+template <class R, class Membership = on_its_own, class F, class... A>
 block_with_result<R>& make_tasklet(
     scheduler_core& scheduler, spawn_origin& origin, F callable, A... arguments
 ) {
@@ -114,7 +127,7 @@ block_with_result<R>& make_tasklet(
   );
   scheduler.check_spawn();
   if constexpr (frame_keeps_arguments<F, A...>) {
-    using entry = direct_entry<R>;
+    using entry = direct_entry<R, Membership>;
     static_assert(alignof(entry) <= frame_slab::frame_unit, "over-aligned result of a tasklet");
     auto* block = new (frame_slab::allocate<slab_unit<entry>>(sizeof(entry)))
         entry(scheduler, scheduler.next_id());
@@ -128,7 +141,7 @@ block_with_result<R>& make_tasklet(
     enlist(scheduler, *block, origin);
     return *block;
   } else {
-    using entry = keeping_entry<R, F, A...>;
+    using entry = keeping_entry<R, Membership, F, A...>;
     static_assert(alignof(entry) <= frame_slab::frame_unit, "over-aligned argument of spawn");
     void* memory = frame_slab::allocate<slab_unit<entry>>(sizeof(entry));
     entry* block = nullptr;

@@ -9,15 +9,38 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// One pending timer. Lives in its awaiter.
-struct timer final : wait_object {
+class scheduler_core;
+
+/// One pending timer. Whoever wants it owns it.
+class timer {
+ public:
+  timer() noexcept = default;
+  timer(const timer&) = delete;
+  timer& operator=(const timer&) = delete;
+
   std::chrono::steady_clock::time_point deadline{};
   std::uint64_t order = 0;  ///< equal deadlines fire in the order in which they were set
   std::size_t place = 0;    ///< index in the heap
-  wait* waiter = nullptr;
+  bool silent = false;      ///< of a tasklet that wakes nobody
 
+  /// Its time has come; it is in the queue no more.
+  virtual void fire(scheduler_core& core) noexcept = 0;
+
+ protected:
+  ~timer() = default;
+};
+
+/// Wakes the one who sleeps.
+class sleep_timer final : public timer, public wait_object {
+ public:
+  explicit sleep_timer(wait& sleeper) noexcept : sleeper_(sleeper) {}
+
+  void fire(scheduler_core& core) noexcept override;
   [[nodiscard]] bool withdraw(wait& w) noexcept override;
   void describe(object_info& info, std::vector<const void*>& handles) const override;
+
+ private:
+  wait& sleeper_;
 };
 
 /// Pending timers, soonest first: a binary heap of pointers. Insert and removal are O(log n).

@@ -23,7 +23,14 @@ enum class wait_kind : std::uint8_t {
   send_exception,
   join,
   sleep,
-  io
+  io,
+  nursery,
+  event,
+  acquire,  ///< of a semaphore
+  lock,
+  lock_shared,
+  notify,  ///< of a condition variable
+  arrive   ///< of others, at a latch or a barrier
 };
 
 [[nodiscard]] constexpr bool only_pauses(wait_kind kind) noexcept {
@@ -46,6 +53,10 @@ class wait_object {
   /// Takes `w` out again because its tasklet must not go on waiting. True: the operation is undone
   /// and never happened. False: only its own completion can end it; it was asked to hurry.
   [[nodiscard]] virtual bool withdraw(wait& w) noexcept = 0;
+
+  /// For a wait on others that cannot be undone: the one of them that has waited longest. It is
+  /// told of a deadlock instead.
+  [[nodiscard]] virtual tasklet_block* oldest_beneath() const noexcept { return nullptr; }
 
   /// Fills in what a report says about this object. `handles`: the addresses of the handles through
   /// which others can reach it, where they are known; diagnosis finds out whose they are.
@@ -167,10 +178,16 @@ class narrow_wait_queue {
     w.unlink();
   }
 
-  wait& pop_front() noexcept {
-    auto& first = static_cast<wait&>(*last_->next);
-    remove(first);
-    return first;
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    if (last_ == nullptr) return;
+    list_hook* hook = last_->next;
+    for (bool more = true; more;) {
+      list_hook* following = hook->next;
+      more = hook != last_;
+      visit(static_cast<wait&>(*hook));
+      hook = following;
+    }
   }
 
  private:
