@@ -15,6 +15,7 @@ struct stack_frame {
   std::string_view file;
   std::uint32_t line = 0;  ///< of its `co_await`; 0: not suspended yet
   std::uint32_t column = 0;
+  bool in_library = false;  ///< one of this library's own coroutines; texts leave it out
 
   friend bool operator==(const stack_frame&, const stack_frame&) = default;
 };

@@ -21,6 +21,7 @@ enum class verdict : std::uint8_t {
   leaked,
   never_started,
   queued_behind_a_deadlock,
+  never_signalled,  ///< nobody is left who could set the event, release the semaphore, and so on
   unknown
 };
 

@@ -67,6 +67,12 @@ class switch_trap_error : public std::runtime_error {
   explicit switch_trap_error(const std::string& what) : std::runtime_error(what) {}
 };
 
+/// The mutex, event and so on that a tasklet waited for was destroyed. A mistake of the program.
+class object_gone : public std::logic_error {
+ public:
+  explicit object_gone(const std::string& what) : std::logic_error(what) {}
+};
+
 /// The errors that came too late to be raised where `error` was raised, in order of arrival. Kept
 /// for the most recent errors of this thread.
 [[nodiscard]] std::vector<std::exception_ptr> suppressed(const std::exception_ptr& error);

@@ -120,6 +120,7 @@ struct object_info {
   std::size_t buffered = 0;
   std::size_t waiting_receivers = 0;
   std::size_t waiting_senders = 0;
+  std::size_t waiting = 0;   ///< on an object of sync/
   std::size_t children = 0;  ///< of a nursery, that have not ended
   std::size_t count = 0;     ///< a semaphore's units, what a latch or a barrier still waits for
   bool is_closed = false;

@@ -12,6 +12,7 @@
 #include <stackless/scheduler.hpp>
 #include <stackless/snapshot.hpp>
 #include <stackless/switch_trap.hpp>
+#include <stackless/sync/sync.hpp>
 #include <stackless/task.hpp>
 #include <stackless/tasklet.hpp>
 #include <stackless/time.hpp>

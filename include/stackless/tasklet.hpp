@@ -19,7 +19,9 @@ namespace stackless::inline STACKLESS_ABI {
 class tasklet_name {
  public:
   template <std::size_t N>
-  tasklet_name(const char (&literal)[N], detail::site here = detail::site::current()) noexcept {
+  consteval tasklet_name(
+      const char (&literal)[N], detail::site here = detail::site::current()
+  ) noexcept {
     origin_.name = literal;
     origin_.site_known = true;
     origin_.at = here;
@@ -33,16 +35,19 @@ class tasklet_name {
   tasklet_name(const Text& text, detail::site here = detail::site::current()) {
     copy(text, here);
   }
-  tasklet_name(tasklet_name&& other) noexcept
+  constexpr tasklet_name(tasklet_name&& other) noexcept
       : origin_(std::exchange(other.origin_, detail::spawn_origin{})) {}
   tasklet_name& operator=(tasklet_name&&) = delete;
-  ~tasklet_name();
+  constexpr ~tasklet_name() {
+    if (origin_.owns_name) free_copy();
+  }
 
   /// For the library. The tasklet takes what it owns.
   [[nodiscard]] detail::spawn_origin& origin() noexcept { return origin_; }
 
  private:
   void copy(std::string_view text, detail::site here);
+  void free_copy() noexcept;
 
   detail::spawn_origin origin_;
 };
@@ -85,7 +90,12 @@ class join_awaiter {
       std::coroutine_handle<Promise> h, site here = site::current()
   ) noexcept {
     target_.joiners.push_back(wait_);
-    return active_scheduler->block(wait_, h.promise(), here);
+    scheduler_core& core = *active_scheduler;
+    tasklet_block& me = *core.current();
+    const std::coroutine_handle<> next = core.block(wait_, h.promise(), here);
+    if (target_.blocked()) [[unlikely]]
+      core.check_circle(me);
+    return next;
   }
 
  protected:

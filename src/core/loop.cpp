@@ -179,6 +179,8 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
   // Still current: destructors of arguments may use the library.
   if (root != nullptr) root->handle().destroy();
   if (t.keeps_callable) t.drop_callable();
+  if (t.owns_locks) [[unlikely]]
+    release_locks(t);
   bool uncaught = false;
   if (t.error || t.has_error_handler) [[unlikely]]
     uncaught = is_uncaught(t);

@@ -55,6 +55,38 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
   if (!interrupt(*told, error)) begin_teardown(error);
 }
 
+namespace {
+
+/// Whether only what `t` waits for can end its wait.
+bool has_no_way_out(const tasklet_block& t) noexcept {
+  for (const scope_core* s = t.scope; s != nullptr; s = s->outer) {
+    if (s->offers_way_out) return false;
+    if (s->shields) break;
+  }
+  return (t.attention & ~(block_trap | hooked)) == 0;
+}
+
+}  // namespace
+
+void scheduler_core::check_circle(tasklet_block& t) noexcept {
+  // Two at different speeds would meet in a circle that `t` is not part of.
+  tasklet_block* slow = &t;
+  bool odd = false;
+  for (tasklet_block* at = &t;;) {
+    if (!has_no_way_out(*at)) return;
+    at = at->waiting()->object->needed();
+    if (at == &t) break;
+    if (at == nullptr || at == slow || at->home != this || !at->blocked() ||
+        at->waiting()->object == nullptr)
+      return;
+    if (odd) slow = slow->waiting()->object->needed();
+    odd = !odd;
+  }
+  last_blocker = nullptr;
+  const std::exception_ptr error = make_deadlock_error(*this, &t);
+  (void)interrupt(t, error);
+}
+
 /// At teardown nobody waits but those in a shield. Who was removed from the ring goes on; if there
 /// is none, one that waits in its shield for ever is told.
 void scheduler_core::release_stuck(tasklet_block* cause) noexcept {

@@ -83,6 +83,12 @@ void scheduler_core::refuse_spawns() noexcept {
   refuses_spawns_ = tearing_down() || (hooks_ && hooks_->running);
 }
 
+void scheduler_core::release_locks(const tasklet_block& owner) noexcept {
+  held_locks.for_each([&](lock_core& lock) {
+    if (lock.owner == &owner) lock.owner_ended();
+  });
+}
+
 // Runners
 // ------------------------------------------------------------------------------------------
 

@@ -40,8 +40,8 @@ void tasklet_name::copy(std::string_view text, detail::site here) {
 }
 
 // A spawn that threw has not taken it.
-tasklet_name::~tasklet_name() {
-  if (origin_.owns_name) std::free(const_cast<char*>(origin_.name));
+void tasklet_name::free_copy() noexcept {
+  std::free(const_cast<char*>(origin_.name));
 }
 
 namespace detail {

@@ -1,4 +1,5 @@
 #include "diagnostics/verdict.hpp"
+#include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
 
 #include <fmt/format.h>
@@ -12,10 +13,12 @@ namespace {
 
 constexpr std::size_t most_named = 4;
 
-std::string joined_by_or(const std::vector<std::string>& items) {
+std::string joined_by(const std::vector<std::string>& items, std::string_view last) {
   std::string text;
-  for (std::size_t i = 0; i < items.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == items.size() ? " or " : ", ") + items[i];
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (i != 0) text += i + 1 == items.size() ? last : ", ";
+    text += items[i];
+  }
   return text;
 }
 
@@ -23,24 +26,26 @@ std::string joined_by_or(const std::vector<std::string>& items) {
 /// is where they can be changed one without the other.
 std::string places_of_the_core(const snapshot_data& state, const finding& found) {
   if (found.core.size() > most_named) return {};
-  std::vector<const tasklet_info*> members;
-  for (std::uint64_t id : found.core) members.push_back(state.find_tasklet(id));
+  std::vector<async_stack> members;
+  for (std::uint64_t id : found.core)
+    members.push_back(without_library(state.find_tasklet(id)->stack));
   for (std::size_t depth = 0;; ++depth) {
     std::vector<std::string> places;
-    for (const tasklet_info* t : members) {
-      if (t->stack.size() <= depth) return {};
-      places.push_back(place(t->stack[depth].file, t->stack[depth].line));
+    for (const async_stack& stack : members) {
+      if (stack.size() <= depth) return {};
+      places.push_back(place(stack[depth].file, stack[depth].line));
     }
     const std::set<std::string> different(places.begin(), places.end());
     if (different.contains("")) return {};
-    if (different.size() == places.size()) return " (" + joined_by_or(places) + ")";
+    if (different.size() == places.size()) return " (" + joined_by(places, " or ") + ")";
   }
 }
 
 std::string place_of(const snapshot_data& state, std::uint64_t tasklet) {
   const tasklet_info* t = state.find_tasklet(tasklet);
-  if (t == nullptr || t->stack.empty() || t->stack.front().line == 0) return {};
-  return " (" + place(t->stack.front().file, t->stack.front().line) + ")";
+  if (t == nullptr || t->stack.empty()) return {};
+  const stack_frame innermost = without_library(t->stack).front();
+  return innermost.line == 0 ? "" : " (" + place(innermost.file, innermost.line) + ")";
 }
 
 std::vector<const object_info*> objects_of_the_core(
@@ -55,11 +60,19 @@ std::vector<const object_info*> objects_of_the_core(
   return objects;
 }
 
-std::string any_of(const std::vector<const object_info*>& objects) {
-  if (objects.size() > most_named) return "any of the channels";
+std::string any_of(const std::vector<const object_info*>& objects, std::string_view last = " or ") {
+  if (objects.size() > most_named)
+    return objects.front()->kind == object_kind::channel ? "any of the channels" : "them";
   std::vector<std::string> names;
   for (const object_info* object : objects) names.push_back(called(*object));
-  return joined_by_or(names);
+  return joined_by(names, last);
+}
+
+bool all_are_mutexes(const snapshot_data& state, const finding& found) {
+  return std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
+    const object_info* object = waited_for(state, id);
+    return object != nullptr && object->kind == object_kind::mutex;
+  });
 }
 
 /// Nothing has ever gone through.
@@ -94,7 +107,7 @@ std::string about_circular_wait(const snapshot_data& state, const finding& found
 std::string about_join_cycle(
     const snapshot_data& state, const finding& found, const tasklet_info& subject
 ) {
-  if (subject.waits.operation == operation_kind::join)
+  if (is_join(subject))
     return fmt::format("leave out one of these joins{}.", places_of_the_core(state, found));
   const std::uint64_t joiner = found.core.front();
   return fmt::format(
@@ -147,7 +160,15 @@ std::string advise(const snapshot_data& state, const finding& found) {
     return about_join_cycle(state, found, subject);
   case verdict::orphaned_channel:
     return about_orphaned_channel(state, subject, *object);
+  case verdict::lock_cycle:
+    if (!all_are_mutexes(state, found)) return {};
+    return fmt::format(
+        "lock {} in the same order everywhere, or all at once by lock_all().",
+        any_of(objects_of_the_core(state, found), " and ")
+    );
   case verdict::self_wait:
+    if (object->kind != object_kind::channel)
+      return "unlock it before, or pass its guard on: a mutex cannot be locked twice.";
     if (subject.waits.operation == operation_kind::receive)
       return "let another tasklet send: a tasklet that waits to receive cannot send to itself.";
     return fmt::format(

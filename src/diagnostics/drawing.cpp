@@ -1,6 +1,7 @@
 #include "diagnostics/drawing.hpp"
 
 #include "diagnostics/page.hpp"
+#include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
 
 #include <algorithm>
@@ -25,8 +26,9 @@ link link_from(
 ) {
   const object_info* object = state.find_object(t.waits.object);
   if (object == nullptr) return {&t, nullptr, 0};
-  if (t.waits.operation == operation_kind::join)
-    return {&t, nullptr, core.contains(object->tasklet) ? object->tasklet : 0};
+  const auto in_core = [&](std::uint64_t id) { return core.contains(id) ? id : 0; };
+  if (is_join(t)) return {&t, nullptr, in_core(object->tasklet)};
+  if (object->kind != object_kind::channel) return {&t, object, in_core(object->tasklet)};
   std::uint64_t next = 0;
   for (const holder_info& holder : object->holders)
     if (holder.tasklet != t.id && core.contains(holder.tasklet) &&
@@ -62,7 +64,8 @@ std::string label_of(const deadlock_report& report, const tasklet_info& t) {
 
 std::string label_of(const object_info& object) {
   if (object.name.empty()) return shortened(called(object), 2 * longest_label);
-  return "channel '" + printable(object.name, longest_label) + "'";
+  return shortened(kind_of(object), longest_label) + " '" + printable(object.name, longest_label) +
+         "'";
 }
 
 std::string repeated(std::size_t count, std::string_view what) {
@@ -110,7 +113,11 @@ std::vector<std::string> draw_chain(
   std::vector<std::string> items;
   for (std::size_t i = 0; i < circle.size() && i < most_drawn; ++i) {
     items.push_back(label_of(report, *circle[i].waiter));
-    if (circle[i].object != nullptr) items.push_back(called(*circle[i].object));
+    if (circle[i].object != nullptr)
+      items.push_back(
+          circle[i].object->name.empty() ? called(*circle[i].object)
+                                         : in_quotes(circle[i].object->name)
+      );
   }
   if (circle.size() > most_drawn)
     items.push_back("… " + std::to_string(circle.size() - most_drawn) + " more …");

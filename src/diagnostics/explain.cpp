@@ -1,4 +1,5 @@
 #include "diagnostics/verdict.hpp"
+#include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
 
 #include <fmt/format.h>
@@ -36,12 +37,20 @@ class sentence {
     case verdict::circular_wait:
       return circular_wait();
     case verdict::self_wait:
+      if (object_ != nullptr && object_->kind != object_kind::channel)
+        return fmt::format(
+            "{} waits for {}, which it owns itself", name(subject_.id), called(*object_)
+        );
       return fmt::format(
           "{} waits {}, and only it could {}", name(subject_.id), purpose(subject_),
           counterpart(subject_)
       );
     case verdict::join_cycle:
       return join_cycle();
+    case verdict::lock_cycle:
+      return circular_wait();
+    case verdict::never_signalled:
+      return never_signalled();
     case verdict::orphaned_channel:
       return orphaned_channel();
     case verdict::lost_notification:
@@ -84,6 +93,16 @@ class sentence {
       return "to receive from " + called(*object);
     case operation_kind::send:
       return "to send on " + called(*object);
+    case operation_kind::lock:
+    case operation_kind::lock_shared:
+      return "for " + called(*object) +
+             (object->tasklet == 0 ? "" : " of " + name(object->tasklet));
+    case operation_kind::wait:
+    case operation_kind::acquire:
+    case operation_kind::arrive:
+      return "for " + called(*object);
+    case operation_kind::join_nursery:
+      return "for the children of " + called(*object);
     default:
       return "for the end of " + name(object->tasklet);
     }
@@ -97,7 +116,10 @@ class sentence {
   }
 
   [[nodiscard]] std::string circular_wait() const {
-    if (found_.core.size() != 2) return each_wait("to send or to receive first");
+    if (found_.core.size() != 2)
+      return each_wait(
+          found_.why == verdict::lock_cycle ? "to unlock, or to end" : "to send or to receive first"
+      );
     const tasklet_info& a = *state_.find_tasklet(found_.core[0]);
     const tasklet_info& b = *state_.find_tasklet(found_.core[1]);
     return fmt::format(
@@ -107,7 +129,7 @@ class sentence {
   }
 
   [[nodiscard]] std::string join_cycle() const {
-    if (subject_.waits.operation == operation_kind::join) return each_wait("to end");
+    if (is_join(subject_)) return each_wait("to end");
     std::string text = name(found_.core.front());
     constexpr std::size_t most = 4;
     const std::size_t joins = found_.core.size() - 1;
@@ -122,6 +144,36 @@ class sentence {
                       ", which waits {}, and only {} could {}", purpose(subject_),
                       name(found_.core.front()), counterpart(subject_)
                   );
+  }
+
+  [[nodiscard]] std::string never_signalled() const {
+    std::string_view what = "signal it";
+    switch (object_->kind) {
+    case object_kind::event:
+      what = "set it";
+      break;
+    case object_kind::semaphore:
+      what = "release it";
+      break;
+    case object_kind::condition_variable:
+      what = "notify it";
+      break;
+    case object_kind::latch:
+      what = "count it down";
+      break;
+    case object_kind::barrier:
+      what = "arrive there";
+      break;
+    case object_kind::mutex:
+    case object_kind::shared_mutex:
+      what = "unlock it";
+      break;
+    default:
+      break;
+    }
+    return fmt::format(
+        "{} waits {}, and nobody is left who could {}", name(subject_.id), purpose(subject_), what
+    );
   }
 
   [[nodiscard]] std::string orphaned_channel() const {

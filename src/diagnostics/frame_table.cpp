@@ -22,8 +22,9 @@ std::string function_of(const stack_frame& frame) {
 
 void frame_table::make_room_for(const async_stack& stack) {
   constexpr std::size_t most_measured = 64;
-  for (std::size_t i = 0; i < std::min(stack.size(), most_measured); ++i) {
-    const std::size_t width = width_of(function_of(stack[i]));
+  const async_stack shown = without_library(stack);
+  for (std::size_t i = 0; i < std::min(shown.size(), most_measured); ++i) {
+    const std::size_t width = width_of(function_of(shown[i]));
     function_width_ = std::max(function_width_, std::min(width, widest_function));
   }
 }

@@ -54,14 +54,6 @@ members_of_knot best_stuck(
   return best_of(state, graph, knots, told);
 }
 
-bool waits_for_what_others_hold_outside(const snapshot_data& state, index t) {
-  const object_info* object = state.find_object(state.tasklets[t].waits.object);
-  return object != nullptr &&
-         std::any_of(object->holders.begin(), object->holders.end(), [](const holder_info& h) {
-           return h.tasklet == 0;
-         });
-}
-
 }  // namespace
 
 knot find_knot(
@@ -81,9 +73,9 @@ knot find_knot(
         const bool all = inner.size() == widest.size();
         return {std::move(inner), all};
       }
-      // Handles outside could be anybody's: that ties nobody to anybody in particular.
+      // What anybody could do ties nobody to anybody in particular.
       if (std::any_of(widest.begin(), widest.end(), [&](index t) {
-            return waits_for_what_others_hold_outside(state, t);
+            return could_be_anybodys(state, state.tasklets[t]);
           })) {
         inner = best_stuck(state, by_handle, by_handle.knots(), widest, told);
         if (!inner.empty()) return {std::move(inner), true};

@@ -51,6 +51,12 @@ std::string_view condition(const tasklet_info& t) {
   return "";
 }
 
+std::uint32_t tasklet_printer::shown_frame(const holder_info& holder) const {
+  const tasklet_info* t = state_.find_tasklet(holder.tasklet);
+  if (t == nullptr || holder.frame == holder_info::kept_arguments) return holder.frame;
+  return static_cast<std::uint32_t>(shown_number(t->stack, holder.frame));
+}
+
 std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t waiter) const {
   if (!state_.tracked) return "held by: not known without tracking";
   constexpr std::size_t most_holders = 6;
@@ -63,7 +69,7 @@ std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t
     std::set<std::uint32_t> frames;
     std::size_t handles = 0;
     for (; i < object.holders.size() && object.holders[i].tasklet == id; ++i, ++handles)
-      if (frames.size() < most_holders) frames.insert(object.holders[i].frame);
+      if (frames.size() < most_holders) frames.insert(shown_frame(object.holders[i]));
     if (id == 0) {
       outside += handles;
       continue;
@@ -134,7 +140,11 @@ void tasklet_printer::prospects(const tasklet_info& t) {
     );
     return;
   }
-  if (object->kind != object_kind::channel) return;
+  if (object->kind != object_kind::channel) {
+    const std::string who = sync_prospects(t, *object);
+    if (!who.empty()) out_.paragraph(margin + "freed by: ", who);
+    return;
+  }
   const bool receives = t.waits.operation == operation_kind::receive;
   const std::string name = object->name.empty() ? "it" : called(*object);
   out_.paragraph(

@@ -235,6 +235,25 @@ class photographer {
 
 }  // namespace
 
+namespace {
+
+/// Whether a source file is one of this library's: by its headers' folder, or where this file was
+/// compiled. Most frames in a row are of one file.
+bool is_of_library(const char* file) {
+  static thread_local const char* previous = nullptr;
+  static thread_local bool answer = false;
+  if (file == previous) return answer;
+  constexpr std::string_view here = __FILE__;
+  constexpr std::string_view sources = here.substr(0, here.rfind("diagnostics/"));
+  const std::string_view path = file;
+  previous = file;
+  answer = path.find("include/stackless/") != std::string_view::npos ||
+           (sources.size() > 4 && path.starts_with(sources));
+  return answer;
+}
+
+}  // namespace
+
 async_stack stack_from(const frame* innermost) {
   std::size_t depth = 0;
   for (const frame* f = innermost; f != nullptr; f = f->parent) ++depth;
@@ -248,6 +267,7 @@ async_stack stack_from(const frame* innermost) {
       copy.file = f->at.file_name();
       copy.line = f->at.line();
       copy.column = f->at.column();
+      copy.in_library = is_of_library(f->at.file_name());
     }
 #else
     (void)copy;

@@ -56,6 +56,16 @@ std::string tasklet_printer::operation_of(const tasklet_info& t) const {
            (object->name.empty() ? "" : " " + printable(object->name));
   case operation_kind::suspend:
     return "until somebody insert()s it";
+  case operation_kind::join_nursery:
+    if (object == nullptr) return "join of a nursery";
+    return "join of " + called(*object) +
+           fmt::format(" ({})", counted(object->children, "child", "children"));
+  case operation_kind::wait:
+  case operation_kind::acquire:
+  case operation_kind::lock:
+  case operation_kind::lock_shared:
+  case operation_kind::arrive:
+    return object == nullptr ? std::string(verb(t.waits.operation)) : sync_operation_of(t, *object);
   case operation_kind::none:
     return "";
   default:
@@ -126,7 +136,7 @@ void tasklet_printer::block(const tasklet_info& t, bool gets_the_error) {
     }
   }
   out_.row(parts, 3, indent);
-  frames(t.stack, gets_the_error);
+  frames(without_library(t.stack), gets_the_error);
   out_.line(std::string(indent, ' ') + spawn_of(t));
 }
 
@@ -148,17 +158,18 @@ void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64
   const std::string who = tasklets.size() == 1 ? numbered(first->id, first->name)
                                                : fmt::format("{} x", tasklets.size());
   const std::string head = fmt::format("   {}   {}", who, what);
-  if (first->stack.empty()) {
+  const async_stack stack = without_library(first->stack);
+  if (stack.empty()) {
     out_.line(head);
   } else {
-    out_.line(table_.row(head, first->stack.front()));
+    out_.line(table_.row(head, stack.front()));
     constexpr std::size_t most_outer = 4;
-    for (std::size_t i = 0; i < first->stack.size() && first->stack.size() > 1; ++i) {
-      if (i > most_outer && i + 1 < first->stack.size()) {
-        out_.line(fmt::format("   …  {} more frames", first->stack.size() - i - 1));
-        i = first->stack.size() - 1;
+    for (std::size_t i = 0; i < stack.size() && stack.size() > 1; ++i) {
+      if (i > most_outer && i + 1 < stack.size()) {
+        out_.line(fmt::format("   …  {} more frames", stack.size() - i - 1));
+        i = stack.size() - 1;
       }
-      out_.line(table_.row(i, first->stack[i]));
+      out_.line(table_.row(i, stack[i]));
     }
   }
   const bool has_told =

@@ -52,8 +52,12 @@ class tasklet_printer {
   void source_line(const stack_frame& frame);
   [[nodiscard]] std::string state_of(const tasklet_info& t) const;
   [[nodiscard]] std::string operation_of(const tasklet_info& t) const;
+  [[nodiscard]] std::string sync_operation_of(const tasklet_info& t, const object_info& object)
+      const;
+  [[nodiscard]] std::string sync_prospects(const tasklet_info& t, const object_info& object) const;
   [[nodiscard]] std::string spawn_of(const tasklet_info& t) const;
   [[nodiscard]] std::string holders_of(const object_info& object, std::uint64_t waiter) const;
+  [[nodiscard]] std::uint32_t shown_frame(const holder_info& holder) const;
   [[nodiscard]] std::string last_of(const object_info& object) const;
 
   page& out_;

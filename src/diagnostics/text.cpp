@@ -119,7 +119,9 @@ void write_crowd(page& out, tasklet_printer& printer, const deadlock_report& rep
   for (const waiting_group& group : report.crowd) {
     if (group.tasklets.empty()) continue;
     const tasklet_info* first = report.find_tasklet(group.tasklets.front());
-    if (first == nullptr) continue;
+    if (first == nullptr || first->state == tasklet_state::ready ||
+        first->state == tasklet_state::running)
+      continue;
     (group.behind_core ? behind : is_blocked_for_ever(*first) ? apart : others).push_back(&group);
   }
   const std::uint64_t told = report.raised_in;
@@ -150,6 +152,18 @@ void write_ended(page& out, tasklet_printer& printer, const deadlock_report& rep
   out.blank();
 }
 
+/// It was found while the program runs.
+bool others_go_on(const deadlock_report& report) {
+  const source_info& sources = report.state.sources;
+  return sources.io_in_flight + sources.timers + sources.foreign > sources.silent ||
+         std::any_of(
+             report.state.tasklets.begin(), report.state.tasklets.end(),
+             [](const tasklet_info& t) {
+               return t.state == tasklet_state::ready || t.state == tasklet_state::running;
+             }
+         );
+}
+
 std::string write_report(const deadlock_report& report) {
   if (report.state.tasklets.empty())
     return "deadlock" + (report.explanation.empty() ? "" : ": " + report.explanation);
@@ -158,14 +172,25 @@ std::string write_report(const deadlock_report& report) {
   const auto blocked =
       static_cast<std::size_t>(std::count_if(tasklets.begin(), tasklets.end(), is_blocked_for_ever)
       );
-  out.row(
-      {fmt::format(
-           "deadlock: {} of {} blocked forever", blocked,
-           counted(tasklets.size(), "tasklet", "tasklets")
-       ),
-       beliefs(report.state.sources, report.certainty)},
-      3, 10
-  );
+  if (others_go_on(report)) {
+    out.row(
+        {fmt::format(
+             "deadlock: {} of {} blocked forever, the others go on", report.core.size(),
+             counted(tasklets.size(), "tasklet", "tasklets")
+         ),
+         "[proven: each waits for what only the next one could end]"},
+        3, 10
+    );
+  } else {
+    out.row(
+        {fmt::format(
+             "deadlock: {} of {} blocked forever", blocked,
+             counted(tasklets.size(), "tasklet", "tasklets")
+         ),
+         beliefs(report.state.sources, report.certainty)},
+        3, 10
+    );
+  }
   out.blank();
   std::string why(to_string(report.why));
   if (!report.explanation.empty()) why += ": " + report.explanation;
@@ -272,6 +297,8 @@ std::string_view to_string(verdict why) noexcept {
     return "never started";
   case verdict::queued_behind_a_deadlock:
     return "queued behind a deadlock";
+  case verdict::never_signalled:
+    return "never signalled";
   case verdict::unknown:
     break;
   }
@@ -288,9 +315,10 @@ std::string to_text(const snapshot_data& data) {
 
 std::string to_string(const async_stack& stack) {
   detail::frame_table table;
-  table.make_room_for(stack);
+  const async_stack shown = detail::without_library(stack);
+  table.make_room_for(shown);
   std::string text;
-  for (std::size_t i = 0; i < stack.size(); ++i) text += table.row(i, stack[i]) + "\n";
+  for (std::size_t i = 0; i < shown.size(); ++i) text += table.row(i, shown[i]) + "\n";
   return text;
 }
 

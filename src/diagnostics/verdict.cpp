@@ -75,8 +75,11 @@ void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& f
     return;
   }
   const object_info* object = state.find_object(t.waits.object);
-  if (!waits_for_others(t) || t.waits.operation == operation_kind::join || object == nullptr)
+  if (!waits_for_others(t) || is_join(t) || object == nullptr) return;
+  if (object->kind != object_kind::channel) {
+    if (found.only_core) found.why = verdict::never_signalled;
     return;
+  }
   if (missed_a_value(state, t)) {
     found.why = verdict::lost_notification;
     return;
@@ -109,8 +112,13 @@ void judge_together(const snapshot_data& state, finding& found) {
   }
   if (found.subject != 0) {
     found.why = verdict::lost_notification;
-  } else if (same_operation && first.operation == operation_kind::join) {
+  } else if (std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
+               return is_join(info_of(state, id));
+             })) {
     found.why = verdict::join_cycle;
+  } else if (info_of(state, found.core.front()).waits.operation != operation_kind::receive &&
+             info_of(state, found.core.front()).waits.operation != operation_kind::send) {
+    found.why = verdict::circular_wait;
   } else if (same_operation && same_object) {
     found.why = first.operation == operation_kind::receive ? verdict::orphaned_channel
                                                            : verdict::buffer_full_without_receiver;
@@ -128,6 +136,52 @@ const object_info* waited_for(const snapshot_data& state, std::uint64_t tasklet)
   return t == nullptr ? nullptr : state.find_object(t->waits.object);
 }
 
+namespace {
+
+/// Follows locks to their owners and joins to those who are joined. The circle that this ends in.
+std::vector<index> circle_of_owners(const snapshot_data& state, const wait_graph& graph, index t) {
+  std::vector<index> path;
+  while (t != wait_graph::none && waits_for_others(state.tasklets[t])) {
+    const auto seen = std::find(path.begin(), path.end(), t);
+    if (seen != path.end()) return {seen, path.end()};
+    path.push_back(t);
+    const index owner = owner_awaited(state, state.tasklets[t]);
+    t = owner != wait_graph::none ? owner : graph.joined_by(t);
+  }
+  return {};
+}
+
+/// Nothing but the owners could end such a circle, whatever else goes on.
+bool judge_owners(const snapshot_data& state, const wait_graph& graph, index told, finding& found) {
+  std::vector<index> circle;
+  if (told != wait_graph::none) {
+    circle = circle_of_owners(state, graph, told);
+  } else {
+    for (index t = 0; t < state.tasklets.size() && circle.empty(); ++t)
+      circle = circle_of_owners(state, graph, t);
+  }
+  if (circle.empty()) return false;
+  std::sort(circle.begin(), circle.end());
+  bool any_lock = false;
+  for (index t : circle) {
+    any_lock |= !is_join(state.tasklets[t]);
+    found.core.push_back(state.tasklets[t].id);
+  }
+  found.why = circle.size() == 1 ? verdict::self_wait
+              : any_lock         ? verdict::lock_cycle
+                                 : verdict::join_cycle;
+  return true;
+}
+
+void mark_those_behind(const snapshot_data& state, const wait_graph& graph, finding& found) {
+  std::vector<index> members;
+  for (std::uint64_t id : found.core) members.push_back(index_of(state, id));
+  const std::vector<bool> behind = graph.leads_to(members);
+  for (index t = 0; t < state.tasklets.size(); ++t) found.behind[t] = behind[t] ? 1 : 0;
+}
+
+}  // namespace
+
 finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   finding found;
   found.behind.assign(state.tasklets.size(), 0);
@@ -136,6 +190,10 @@ finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   const wait_graph by_handle(state, reach::by_handle);
   const wait_graph by_reference(state, reach::by_reference);
   const index told_index = told == 0 ? wait_graph::none : index_of(state, told);
+  if (judge_owners(state, by_handle, told_index, found)) {
+    mark_those_behind(state, by_handle, found);
+    return found;
+  }
   const knot chosen = find_knot(state, by_handle, by_reference, told_index);
   found.only_core = chosen.closed;
   for (index t : chosen.members) found.core.push_back(state.tasklets[t].id);
@@ -152,10 +210,7 @@ finding find_verdict(const snapshot_data& state, std::uint64_t told) {
       waits_for_others(info_of(state, found.core.front())))
     found.why = verdict::queued_behind_a_deadlock;
 
-  std::vector<index> members;
-  for (std::uint64_t id : found.core) members.push_back(index_of(state, id));
-  const std::vector<bool> behind = by_handle.leads_to(members);
-  for (index t = 0; t < state.tasklets.size(); ++t) found.behind[t] = behind[t] ? 1 : 0;
+  mark_those_behind(state, by_handle, found);
   return found;
 }
 

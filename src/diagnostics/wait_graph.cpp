@@ -23,8 +23,39 @@ wait_graph::index index_of(const snapshot_data& state, std::uint64_t tasklet) {
 }
 
 bool waits_for_others(const tasklet_info& t) {
-  return on_channel(t) ||
-         (t.state == tasklet_state::blocked && t.waits.operation == operation_kind::join);
+  if (t.state != tasklet_state::blocked) return false;
+  switch (t.waits.operation) {
+  case operation_kind::none:
+  case operation_kind::suspend:
+  case operation_kind::drain:
+  case operation_kind::sleep:
+  case operation_kind::io:
+    return false;
+  default:
+    return true;
+  }
+}
+
+bool is_join(const tasklet_info& t) {
+  return t.waits.operation == operation_kind::join ||
+         t.waits.operation == operation_kind::join_nursery;
+}
+
+wait_graph::index owner_awaited(const snapshot_data& state, const tasklet_info& t) {
+  const object_info* object = state.find_object(t.waits.object);
+  const bool is_lock =
+      t.waits.operation == operation_kind::lock || t.waits.operation == operation_kind::lock_shared;
+  return is_lock && object != nullptr ? index_of(state, object->tasklet) : wait_graph::none;
+}
+
+bool could_be_anybodys(const snapshot_data& state, const tasklet_info& t) {
+  const object_info* object = state.find_object(t.waits.object);
+  if (object == nullptr || is_join(t)) return false;
+  if (object->kind != object_kind::channel)
+    return waits_for_others(t) && owner_awaited(state, t) == wait_graph::none;
+  return std::any_of(object->holders.begin(), object->holders.end(), [](const holder_info& h) {
+    return h.tasklet == 0;
+  });
 }
 
 wait_graph::wait_graph(const snapshot_data& state, reach how)
@@ -37,6 +68,10 @@ wait_graph::wait_graph(const snapshot_data& state, reach how)
   for (index t = 0; t < tasklets_; ++t) {
     if (joined_[t] != none) {
       edges.push_back({t, joined_[t]});
+    } else if (const index owner = owner_awaited(state, state.tasklets[t]); owner != none) {
+      edges.push_back({t, owner});
+    } else if (waits_for_others(state.tasklets[t]) && !on_channel(state.tasklets[t])) {
+      if (how == reach::by_reference || !state.tracked) edges.push_back({t, everybody()});
     } else if (on_channel(state.tasklets[t])) {
       const object_info* object = state.find_object(state.tasklets[t].waits.object);
       if (object != nullptr)
@@ -52,7 +87,7 @@ void wait_graph::find_joins(const snapshot_data& state) {
   joined_.assign(tasklets_, none);
   for (index t = 0; t < tasklets_; ++t) {
     const tasklet_info& info = state.tasklets[t];
-    if (!waits_for_others(info) || info.waits.operation != operation_kind::join) continue;
+    if (!waits_for_others(info) || !is_join(info)) continue;
     if (const object_info* object = state.find_object(info.waits.object))
       joined_[t] = index_of(state, object->tasklet);
   }

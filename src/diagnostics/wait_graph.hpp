@@ -47,7 +47,7 @@ class wait_graph {
   /// Who has to end before `t` could do anything: `t` itself, unless it sits in a join.
   [[nodiscard]] index stand_in(index t) const { return stand_in_[t]; }
 
-  /// The tasklet that `t` joins, or `none`.
+  /// The tasklet that `t` joins, or the child for which it joins a nursery, or `none`.
   [[nodiscard]] index joined_by(index t) const { return joined_[t]; }
 
  private:
@@ -93,5 +93,11 @@ class wait_graph {
 
 /// Waits for something that only another tasklet can do.
 [[nodiscard]] bool waits_for_others(const tasklet_info& t);
+/// Waits for the end of another, or of a nursery's children.
+[[nodiscard]] bool is_join(const tasklet_info& t);
+/// The owner of the lock that it waits for, or `wait_graph::none`.
+[[nodiscard]] wait_graph::index owner_awaited(const snapshot_data& state, const tasklet_info& t);
+/// Nothing tells who could do what it waits for: an event, or a channel with handles outside.
+[[nodiscard]] bool could_be_anybodys(const snapshot_data& state, const tasklet_info& t);
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -110,12 +110,21 @@ std::string listed(std::span<const std::string> items, std::size_t most) {
   return text;
 }
 
+std::string kind_of(const object_info& object) {
+  if (object.kind == object_kind::channel) return "channel";
+  if (object.kind == object_kind::nursery) return "nursery";
+  return printable(object.type);
+}
+
 std::string called(const object_info& object) {
-  if (!object.name.empty()) return in_quotes(object.name);
-  if (object.kind != object_kind::channel) return numbered(object.tasklet, {});
+  const bool is_channel = object.kind == object_kind::channel;
+  if (object.kind == object_kind::tasklet) return numbered(object.tasklet, object.name);
+  if (!object.name.empty())
+    return is_channel ? in_quotes(object.name) : kind_of(object) + " " + in_quotes(object.name);
   if (object.made_at.line == 0)
-    return fmt::format("a channel<{}>", printable(clean_type(object.type)));
-  return "the channel made " +
+    return is_channel ? fmt::format("a channel<{}>", printable(clean_type(object.type)))
+                      : "a " + kind_of(object);
+  return "the " + kind_of(object) + " made " +
          place(object.made_at.file, object.made_at.line, object.made_at.column);
 }
 
@@ -128,6 +137,20 @@ std::string place(std::string_view file, std::uint32_t line, std::uint32_t colum
   const std::string name = printable(base_name(file));
   return column == 0 ? fmt::format("{}:{}", name, line)
                      : fmt::format("{}:{}:{}", name, line, column);
+}
+
+async_stack without_library(const async_stack& stack) {
+  async_stack shown;
+  for (const stack_frame& f : stack)
+    if (!f.in_library) shown.push_back(f);
+  return shown.empty() ? stack : shown;
+}
+
+std::size_t shown_number(const async_stack& stack, std::size_t frame) {
+  const auto is_hidden = [](const stack_frame& f) { return f.in_library; };
+  if (std::all_of(stack.begin(), stack.end(), is_hidden)) return frame;
+  const auto before = stack.begin() + static_cast<std::ptrdiff_t>(std::min(frame, stack.size()));
+  return frame - static_cast<std::size_t>(std::count_if(stack.begin(), before, is_hidden));
 }
 
 std::string age_text(std::chrono::nanoseconds age) {

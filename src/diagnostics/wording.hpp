@@ -36,7 +36,9 @@ inline constexpr std::size_t longest_name = 48;
 /// `'a', 'b' and 'c'`; after `most` of them `and 7 more`.
 [[nodiscard]] std::string listed(std::span<const std::string> items, std::size_t most = 5);
 
-/// `'a'`, or `the channel made pingpong.cpp:21:16`, or just `a channel<int>`.
+/// `channel`, `mutex`
+[[nodiscard]] std::string kind_of(const object_info& object);
+/// `'a'`, `mutex 'm'`, or `the channel made pingpong.cpp:21:16`, or just `a channel<int>`.
 [[nodiscard]] std::string called(const object_info& object);
 
 /// `pingpong.cpp:7:13`, by base name; empty for no line.
@@ -44,6 +46,11 @@ inline constexpr std::size_t longest_name = 48;
     std::string_view file, std::uint32_t line, std::uint32_t column = 0
 );
 [[nodiscard]] std::string_view base_name(std::string_view file);
+
+/// The frames that are the user's; all, if none is.
+[[nodiscard]] async_stack without_library(const async_stack& stack);
+/// A frame's number in there; its caller's, if it is left out.
+[[nodiscard]] std::size_t shown_number(const async_stack& stack, std::size_t frame);
 
 /// `12 ms`
 [[nodiscard]] std::string age_text(std::chrono::nanoseconds age);

@@ -21,6 +21,7 @@ cancel_scope::cancel_scope(bool shields) {
   detail::tasklet_block* t = detail::running_scheduler().current();
   if (t == nullptr) detail::throw_outside_scheduler();
   core_.shields = shields;
+  core_.offers_way_out = !shields;
   detail::scheduler_core::enter_scope(core_, *t);
 }
 

@@ -1,13 +1,12 @@
 #pragma once
 
 #include <stackless/detail/scheduler_core.hpp>
+#include <stackless/object_name.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <typeinfo>
 #include <utility>
 
@@ -19,24 +18,7 @@ class any_tasklet;
 /// With `neither` the one who acts goes on and its partner goes to the tail.
 enum class channel_preference : std::int8_t { receiver = -1, neither = 0, sender = 1 };
 
-/// A channel's name and where it was given.
-class channel_name {
- public:
-  template <std::size_t N>
-  channel_name(const char (&text)[N], detail::site here = detail::site::current())
-      : text_(text), at_(here) {}
-  template <std::convertible_to<std::string_view> Text>
-    requires(!std::is_array_v<Text>)
-  channel_name(const Text& text, detail::site here = detail::site::current())
-      : text_(std::string_view(text)), at_(here) {}
-
-  [[nodiscard]] const std::string& text() const noexcept { return text_; }
-  [[nodiscard]] detail::site at() const noexcept { return at_; }
-
- private:
-  std::string text_;
-  detail::site at_;
-};
+using channel_name = object_name;
 
 namespace detail {
 

@@ -21,6 +21,18 @@ namespace stackless::inline STACKLESS_ABI::detail {
 struct hooks;
 class host_descriptor;
 
+/// Something that has one owner at a time.
+class lock_core : public list_hook {
+ public:
+  tasklet_block* owner = nullptr;  ///< null: nobody, or somebody outside the tasklets
+
+  /// The owner is about to end and has not unlocked it.
+  virtual void owner_ended() noexcept = 0;
+
+ protected:
+  ~lock_core() = default;
+};
+
 /// A tasklet inside `drain()`. Lives in its awaiter; the innermost one is on top of the stack.
 struct drain_record {
   tasklet_block* runner = nullptr;
@@ -141,6 +153,14 @@ class scheduler_core {
     w.complete_as(how);
     ring.append(*w.owner);
   }
+
+  /// After `block`: whether the current wait closes a circle of tasklets each of which waits for
+  /// the next one's end, or for a lock that the next one owns. Nothing else can end those waits, so
+  /// the one that closes the circle is told at once.
+  void check_circle(tasklet_block& t) noexcept;
+
+  /// Locks that are held, for when their owner ends.
+  intrusive_list<lock_core> held_locks;
 
   // Raising in other tasklets (docs/errors.md) ---------------------------------------------------
 
@@ -329,6 +349,7 @@ class scheduler_core {
   void note_time() noexcept;
   [[nodiscard]] bool is_same_deadlock(const tasklet_block* t) const noexcept;
   void release_stuck(tasklet_block* cause) noexcept;
+  void release_locks(const tasklet_block& owner) noexcept;
   [[nodiscard]] static site place_of(const tasklet_block& t) noexcept;
 
   static constexpr std::size_t ended_kept = 8;

@@ -29,7 +29,8 @@ class scope_core {
   tasklet_block* host = nullptr;  ///< who is in it
   bool shields = false;
   bool is_cancelled = false;
-  bool is_group = false;  ///< a `child_group`
+  bool is_group = false;        ///< a `child_group`
+  bool offers_way_out = false;  ///< somebody may cancel it, or its deadline will
   std::shared_ptr<const std::string> reason;
 
   /// The nearest scope, from here outwards, that is cancelled; null if there is none before a

@@ -64,7 +64,8 @@ struct tasklet_block : live_hook, wait_object {
   bool keeps_callable : 1 = false;
   bool has_error_handler : 1 = false;
   bool error_is_unseen : 1 = false;  ///< it ended with one that is for its joiners, and none has it
-  std::uint8_t spare : 4 = 0;        // so that all flags are set by one store
+  bool owns_locks : 1 = false;       ///< or did once
+  std::uint8_t spare : 3 = 0;        // so that all flags are set by one store
 
   explicit tasklet_block(scheduler_core& scheduler, std::uint64_t number) noexcept
       : home(&scheduler), id(number) {}
@@ -99,6 +100,7 @@ struct tasklet_block : live_hook, wait_object {
   void free_name() noexcept;
 
   [[nodiscard]] bool withdraw(wait& joiner) noexcept final;
+  [[nodiscard]] tasklet_block* needed() noexcept final { return this; }
   void describe(object_info& info, std::vector<const void*>& handles) const final;
 };
 

@@ -54,6 +54,9 @@ class wait_object {
   /// and never happened. False: only its own completion can end it; it was asked to hurry.
   [[nodiscard]] virtual bool withdraw(wait& w) noexcept = 0;
 
+  /// The tasklet without which this wait cannot end; null if that is none, or not known.
+  [[nodiscard]] virtual tasklet_block* needed() noexcept { return nullptr; }
+
   /// For a wait on others that cannot be undone: the one of them that has waited longest. It is
   /// told of a deadlock instead.
   [[nodiscard]] virtual tasklet_block* oldest_beneath() const noexcept { return nullptr; }

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <stackless/detail/promise.hpp>
+#include <stackless/detail/scheduler_core.hpp>
+#include <stackless/object_name.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+enum class object_kind : std::uint8_t;
+}  // namespace stackless::inline STACKLESS_ABI
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// What all of sync/ have in common: a name, and a queue that is served first come, first served.
+class sync_core : public wait_object {
+ public:
+  [[nodiscard]] bool withdraw(wait& w) noexcept override {
+    waiting_.remove(w);
+    return true;
+  }
+  void enqueue(wait& w) noexcept { waiting_.push_back(w); }
+  void describe(object_info& info, std::vector<const void*>& handles) const override;
+
+  [[nodiscard]] std::string display_name() const;
+  [[nodiscard]] bool anybody_waits() const noexcept { return !waiting_.empty(); }
+
+ protected:
+  sync_core(object_kind kind, site here) noexcept : made_at_(here), kind_(kind) {}
+  sync_core(object_kind kind, const object_name& name)
+      : name_(name.text()), made_at_(name.at()), kind_(kind) {}
+  /// Whoever still waits is told that this is gone.
+  ~sync_core();
+
+  /// The first in the queue has what it waits for, and goes to the tail of its ring.
+  void wake_first() noexcept {
+    wait& first = waiting_.pop_front();
+    first.owner->home->wake(first);
+  }
+  void wake_all() noexcept {
+    while (!waiting_.empty()) wake_first();
+  }
+  [[nodiscard]] wait& first() const noexcept { return waiting_.front(); }
+
+  /// The acting tasklet, null outside of tasklets. \throws std::logic_error in an observer
+  [[nodiscard]] static tasklet_block* acting();
+
+ private:
+  wait_queue waiting_;
+  std::string name_;
+  site made_at_;
+  object_kind kind_;
+};
+
+[[noreturn]] void throw_object_gone();
+
+/// Waits until `Core` grants it. `Core` has
+///   - `bool try_take(wait&)`: takes at once what the wait asks for;
+///   - `void give_back(wait&)`: what was granted, to one that was killed before it ran.
+template <class Core>
+class sync_awaiter {
+ public:
+  sync_awaiter(Core& core, wait_kind kind) noexcept : wait_(kind, &core) {}
+  sync_awaiter(const sync_awaiter&) = delete;
+  sync_awaiter& operator=(const sync_awaiter&) = delete;
+
+  bool await_ready() {
+    scheduler_core& scheduler = *active_scheduler;
+    check_attention(*scheduler.current());
+    if (core().try_take(wait_)) return true;
+    scheduler.check_switch_trap(scheduler.others_can_run());
+    return false;
+  }
+  template <std::derived_from<frame> Promise>
+  std::coroutine_handle<> await_suspend(
+      std::coroutine_handle<Promise> h, site here = site::current()
+  ) noexcept {
+    scheduler_core& scheduler = *active_scheduler;
+    tasklet_block& me = *scheduler.current();
+    core().enqueue(wait_);
+    const std::coroutine_handle<> next = scheduler.block(wait_, h.promise(), here);
+    scheduler.check_circle(me);
+    return next;
+  }
+
+ protected:
+  void finish() {
+    tasklet_block& me = *active_scheduler->current();
+    if ((me.attention & raise_here) != 0 && wait_.outcome() == wait_outcome::done) [[unlikely]]
+      core().give_back(wait_);
+    resumed(me);
+    if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
+      throw_object_gone();
+  }
+  [[nodiscard]] Core& core() noexcept { return static_cast<Core&>(*wait_.object); }
+
+ private:
+  wait wait_;
+};
+
+/// One that gives nothing but that it happened.
+template <class Core>
+class plain_sync_awaiter : public sync_awaiter<Core> {
+ public:
+  using sync_awaiter<Core>::sync_awaiter;
+  void await_resume() { this->finish(); }
+};
+
+template <class Core>
+class [[nodiscard("an operation happens only when it is awaited")]] sync_operation {
+ public:
+  sync_operation(Core& core, wait_kind kind) noexcept : core_(core), kind_(kind) {}
+  plain_sync_awaiter<Core> make_awaiter() const noexcept {
+    return plain_sync_awaiter<Core>(core_, kind_);
+  }
+
+ private:
+  Core& core_;
+  wait_kind kind_;
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

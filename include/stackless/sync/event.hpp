@@ -1,0 +1,80 @@
+#pragma once
+
+#include <stackless/detail/sync_core.hpp>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace detail {
+
+class event_core final : public sync_core {
+ public:
+  event_core(site here, bool automatic) noexcept;
+  event_core(const object_name& name, bool automatic);
+
+  bool try_take(wait&) noexcept {
+    if (!is_set_) return false;
+    is_set_ = !automatic_;
+    return true;
+  }
+  void give_back(wait&) noexcept {
+    if (automatic_) set();
+  }
+  void set() noexcept;
+  void reset();
+  [[nodiscard]] bool is_set() const noexcept { return is_set_; }
+
+ private:
+  bool is_set_ = false;
+  bool automatic_;
+};
+
+}  // namespace detail
+
+/// Something that has happened, for all who wait for it and all who come later; until `reset`.
+///
+/// **Lifetime**: who waits when it goes gets `object_gone`. **Threads**: of one scheduler.
+class event {
+ public:
+  explicit event(detail::site here = detail::site::current()) noexcept : core_(here, false) {}
+  explicit event(const object_name& name) : core_(name, false) {}
+  event(const event&) = delete;
+  event& operator=(const event&) = delete;
+
+  /// A plain function. **Wakes**: all who wait go to the tail in their order.
+  void set() noexcept { core_.set(); }
+  void reset() { core_.reset(); }
+  [[nodiscard]] bool is_set() const noexcept { return core_.is_set(); }
+
+  /// Waits until it is set; goes on at once if it is.
+  /// **Cancellation**: a cancel point.
+  detail::sync_operation<detail::event_core> wait() noexcept {
+    return {core_, detail::wait_kind::event};
+  }
+
+ private:
+  detail::event_core core_;
+};
+
+/// As `event`, for one tasklet each time: a `set` lets one through, the first in the queue or else
+/// the next to come, and is used up. Setting it twice before somebody comes is setting it once.
+class auto_event {
+ public:
+  explicit auto_event(detail::site here = detail::site::current()) noexcept : core_(here, true) {}
+  explicit auto_event(const object_name& name) : core_(name, true) {}
+  auto_event(const auto_event&) = delete;
+  auto_event& operator=(const auto_event&) = delete;
+
+  void set() noexcept { core_.set(); }
+  void reset() { core_.reset(); }
+  [[nodiscard]] bool is_set() const noexcept { return core_.is_set(); }
+
+  /// **Cancellation**: a cancel point; one that raised has not used it up.
+  detail::sync_operation<detail::event_core> wait() noexcept {
+    return {core_, detail::wait_kind::event};
+  }
+
+ private:
+  detail::event_core core_;
+};
+
+}  // namespace stackless::inline STACKLESS_ABI

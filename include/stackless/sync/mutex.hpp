@@ -1,0 +1,176 @@
+#pragma once
+
+#include <stackless/detail/sync_core.hpp>
+#include <stackless/error.hpp>
+#include <stackless/task.hpp>
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace stackless::inline STACKLESS_ABI {
+
+class mutex;
+
+/// The owner of a mutex ended, or was killed, and had not unlocked it: what the mutex protects may
+/// be half done. Raised in those who wait and in those who come later.
+class broken_mutex : public std::runtime_error {
+ public:
+  explicit broken_mutex(const std::string& what) : std::runtime_error(what) {}
+};
+
+namespace detail {
+
+class mutex_core final : public sync_core, public lock_core {
+ public:
+  explicit mutex_core(site here) noexcept;
+  explicit mutex_core(const object_name& name);
+  ~mutex_core();
+
+  /// \throws broken_mutex
+  bool try_take(wait&) { return try_lock(); }
+  void give_back(wait&) noexcept { unlock(); }
+  [[nodiscard]] bool try_lock() {
+    if (locked_ || broken_) [[unlikely]]
+      return refuse();
+    take(acting());
+    return true;
+  }
+  void unlock() noexcept;
+  void check_granted() const {
+    if (broken_) [[unlikely]]
+      throw_broken();
+  }
+  /// The lock goes from hand to hand: the tasklet that unlocks need not be the one that locked.
+  [[nodiscard]] bool locked() const noexcept { return locked_; }
+  void repair() noexcept;
+
+  [[nodiscard]] tasklet_block* needed() noexcept override { return owner; }
+  void owner_ended() noexcept override;
+  void describe(object_info& info, std::vector<const void*>& handles) const override;
+
+ private:
+  void take(tasklet_block* t) noexcept;
+  [[nodiscard]] bool refuse() const;
+  [[noreturn]] void throw_broken() const;
+
+  bool locked_ = false;
+  bool broken_ = false;
+  std::string broken_by_;
+};
+
+}  // namespace detail
+
+/// Holds a mutex, and unlocks it at its end. Empty after a move.
+class [[nodiscard("the mutex is unlocked when the guard ends")]] mutex_guard {
+ public:
+  mutex_guard() noexcept = default;
+  mutex_guard(mutex_guard&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  mutex_guard& operator=(mutex_guard&& other) noexcept {
+    if (this != &other) {
+      unlock();
+      core_ = std::exchange(other.core_, nullptr);
+    }
+    return *this;
+  }
+  ~mutex_guard() { unlock(); }
+
+  [[nodiscard]] bool owns_lock() const noexcept { return core_ != nullptr; }
+  /// The one who has waited longest gets it, and goes to the tail. Nothing if it is empty.
+  void unlock() noexcept {
+    if (core_ != nullptr) std::exchange(core_, nullptr)->unlock();
+  }
+
+  /// For the library.
+  explicit mutex_guard(detail::mutex_core& core) noexcept : core_(&core) {}
+  [[nodiscard]] detail::mutex_core* core() const noexcept { return core_; }
+
+ private:
+  detail::mutex_core* core_ = nullptr;
+};
+
+namespace detail {
+
+class lock_awaiter : public sync_awaiter<mutex_core> {
+ public:
+  explicit lock_awaiter(mutex_core& core) noexcept
+      : sync_awaiter<mutex_core>(core, wait_kind::lock) {}
+  mutex_guard await_resume() {
+    finish();
+    core().check_granted();
+    return mutex_guard(core());
+  }
+};
+
+class [[nodiscard("an operation happens only when it is awaited")]] lock_operation {
+ public:
+  explicit lock_operation(mutex_core& core) noexcept : core_(core) {}
+  lock_awaiter make_awaiter() const noexcept { return lock_awaiter(core_); }
+
+ private:
+  mutex_core& core_;
+};
+
+}  // namespace detail
+
+/// One tasklet at a time: for a passage that awaits in its middle. (What does not await needs no
+/// mutex: nobody else runs.) First come, first served. It knows its owner: locking it twice, and a
+/// circle of owners that wait for each other, is a deadlock and raised at once.
+///
+/// **Lifetime**: must outlive its guards; who waits when it goes gets `object_gone`.
+/// **Threads**: of one scheduler.
+class mutex {
+ public:
+  explicit mutex(detail::site here = detail::site::current()) noexcept : core_(here) {}
+  explicit mutex(const object_name& name) : core_(name) {}
+  mutex(const mutex&) = delete;
+  mutex& operator=(const mutex&) = delete;
+
+  /// Waits for it, and gives its guard.
+  ///
+  /// **Cancellation**: a cancel point; one that raised does not have the mutex.
+  /// **Errors**: `broken_mutex`; `deadlock_error` if it waits for itself.
+  [[nodiscard]] detail::lock_operation lock() noexcept { return detail::lock_operation(core_); }
+
+  /// A plain function: the guard, or nothing if it is locked. Outside of tasklets nobody owns it.
+  /// **Errors**: `broken_mutex`.
+  [[nodiscard]] std::optional<mutex_guard> try_lock() {
+    if (!core_.try_lock()) return std::nullopt;
+    return std::optional<mutex_guard>(std::in_place, core_);
+  }
+
+  [[nodiscard]] bool is_locked() const noexcept { return core_.locked(); }
+  /// Says that what it protects is in order again. Nothing if it is not broken.
+  void repair() noexcept { core_.repair(); }
+
+  /// For the library.
+  [[nodiscard]] detail::mutex_core& core() noexcept { return core_; }
+
+ private:
+  detail::mutex_core core_;
+};
+
+/// Locks several in an order that is the same everywhere, whatever order they are named in, so that
+/// no circle can come about. Gives the guards in the order of the arguments.
+///
+/// **Cancellation**, **Errors**: as `mutex::lock`; none is held then.
+template <class... M>
+  requires(std::same_as<M, mutex> && ...)
+task<std::array<mutex_guard, sizeof...(M)>> lock_all(M&... mutexes) {
+  std::array<mutex*, sizeof...(M)> order{&mutexes...};
+  std::array<mutex_guard, sizeof...(M)> guards;
+  const std::array<mutex*, sizeof...(M)> named = order;
+  std::sort(order.begin(), order.end(), std::less<>());
+  for (mutex* next : order) {
+    const auto place = std::find(named.begin(), named.end(), next) - named.begin();
+    guards[static_cast<std::size_t>(place)] = co_await next->lock();
+  }
+  co_return guards;
+}
+
+}  // namespace stackless::inline STACKLESS_ABI

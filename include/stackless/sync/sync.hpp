@@ -1,0 +1,11 @@
+#pragma once
+
+// Everything of sync/.
+
+#include <stackless/sync/condition_variable.hpp>
+#include <stackless/sync/event.hpp>
+#include <stackless/sync/latch.hpp>
+#include <stackless/sync/mutex.hpp>
+#include <stackless/sync/once.hpp>
+#include <stackless/sync/semaphore.hpp>
+#include <stackless/sync/shared_mutex.hpp>

@@ -1,0 +1,79 @@
+#include "diagnostics/tasklet_text.hpp"
+#include "diagnostics/wording.hpp"
+
+#include <fmt/format.h>
+
+// What reports say about the objects of sync/, and about nurseries.
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+std::string tasklet_printer::sync_operation_of(const tasklet_info& t, const object_info& object)
+    const {
+  const std::string made = object.name.empty() || object.made_at.line == 0
+                               ? ""
+                               : "made " + place(object.made_at.file, object.made_at.line);
+  std::string state;
+  switch (object.kind) {
+  case object_kind::mutex:
+  case object_kind::shared_mutex:
+    state = object.tasklet != 0 ? "owned by " + numbered(state_, object.tasklet)
+            : object.count != 0 ? counted(object.count, "reader", "readers")
+                                : "locked outside tasklets";
+    break;
+  case object_kind::semaphore:
+    state = counted(object.count, "unit", "units");
+    break;
+  case object_kind::latch:
+    state = fmt::format("{} short", object.count);
+    break;
+  case object_kind::barrier:
+    state = fmt::format("{} missing", object.count);
+    break;
+  default:
+    break;
+  }
+  const std::string details = state + (state.empty() || made.empty() ? "" : ", ") + made;
+  const std::string_view operation = t.waits.operation == operation_kind::wait      ? "wait for"
+                                     : t.waits.operation == operation_kind::arrive  ? "wait at"
+                                     : t.waits.operation == operation_kind::acquire ? "acquire of"
+                                     : t.waits.operation == operation_kind::lock    ? "lock of"
+                                                                                 : "lock_shared of";
+  return fmt::format(
+      "{} {}{}", operation, called(object), details.empty() ? "" : "  (" + details + ")"
+  );
+}
+
+std::string tasklet_printer::sync_prospects(const tasklet_info& t, const object_info& object)
+    const {
+  const auto with_condition = [&](std::uint64_t id) {
+    const tasklet_info* other = state_.find_tasklet(id);
+    return fmt::format(
+        "{} ({})", numbered(state_, id), other == nullptr ? "ended" : condition(*other)
+    );
+  };
+  switch (object.kind) {
+  case object_kind::mutex:
+  case object_kind::shared_mutex:
+    if (object.tasklet == t.id) return "nobody: it is the owner itself";
+    return object.tasklet == 0 ? "an unlock" : "an unlock by " + with_condition(object.tasklet);
+  case object_kind::semaphore:
+    return "a release";
+  case object_kind::event:
+    return "a set";
+  case object_kind::condition_variable:
+    return "a notify";
+  case object_kind::latch:
+    return counted(object.count, "count_down", "count_downs");
+  case object_kind::barrier:
+    return counted(object.count, "more arrival", "more arrivals");
+  case object_kind::nursery:
+    return fmt::format(
+        "the end of {}{}", object.children == 1 ? "its child" : "its children",
+        object.tasklet == 0 ? "" : "; longest waits " + with_condition(object.tasklet)
+    );
+  default:
+    return {};
+  }
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail

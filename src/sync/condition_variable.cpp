@@ -1,0 +1,33 @@
+#include <stackless/cancel.hpp>
+#include <stackless/snapshot.hpp>
+#include <stackless/sync/condition_variable.hpp>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace detail {
+
+condition_core::condition_core(site here) noexcept
+    : sync_core(object_kind::condition_variable, here) {}
+
+condition_core::condition_core(const object_name& name)
+    : sync_core(object_kind::condition_variable, name) {}
+
+}  // namespace detail
+
+task<> condition_variable::wait(mutex_guard& lock) {
+  if (!lock.owns_lock()) detail::throw_misuse("condition_variable: the guard holds no mutex");
+  detail::mutex_core& mutex = *lock.core();
+  std::exception_ptr interrupted;
+  try {
+    co_await detail::notify_operation(core_, lock);
+  } catch (...) {
+    interrupted = std::current_exception();
+  }
+  if (!lock.owns_lock()) {
+    const cancel_scope shield(true);  // the caller's guard must hold again, whatever has happened
+    lock = co_await detail::lock_operation(mutex);
+  }
+  if (interrupted) std::rethrow_exception(interrupted);
+}
+
+}  // namespace stackless::inline STACKLESS_ABI

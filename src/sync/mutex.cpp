@@ -1,0 +1,67 @@
+#include <stackless/snapshot.hpp>
+#include <stackless/sync/mutex.hpp>
+#include <stackless/tasklet.hpp>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+mutex_core::mutex_core(site here) noexcept : sync_core(object_kind::mutex, here) {}
+
+mutex_core::mutex_core(const object_name& name) : sync_core(object_kind::mutex, name) {}
+
+mutex_core::~mutex_core() {
+  if (linked()) unlink();
+}
+
+void mutex_core::take(tasklet_block* t) noexcept {
+  locked_ = true;
+  owner = t;
+  if (t == nullptr) return;
+  t->owns_locks = true;
+  if (!linked()) t->home->held_locks.push_back(*this);
+}
+
+void mutex_core::unlock() noexcept {
+  if (linked()) unlink();
+  owner = nullptr;
+  if (!anybody_waits()) {
+    locked_ = false;
+    return;
+  }
+  take(first().owner);
+  wake_first();
+}
+
+bool mutex_core::refuse() const {
+  if (broken_) throw_broken();
+  return false;
+}
+
+void mutex_core::throw_broken() const {
+  throw broken_mutex(
+      "mutex '" + display_name() + "': its owner " + broken_by_ + " ended without unlocking it"
+  );
+}
+
+void mutex_core::owner_ended() noexcept {
+  try {
+    const any_tasklet t(*owner);
+    broken_by_ = "#" + std::to_string(t.id()) + " " + t.name();
+  } catch (...) {
+    broken_by_.clear();
+  }
+  unlink();
+  owner = nullptr;
+  broken_ = true;
+  wake_all();
+}
+
+void mutex_core::repair() noexcept {
+  broken_ = locked_ = false;
+}
+
+void mutex_core::describe(object_info& info, std::vector<const void*>& handles) const {
+  sync_core::describe(info, handles);
+  if (owner != nullptr) info.tasklet = owner->id;
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail
