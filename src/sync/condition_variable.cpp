@@ -1,4 +1,3 @@
-#include <stackless/cancel.hpp>
 #include <stackless/snapshot.hpp>
 #include <stackless/sync/condition_variable.hpp>
 
@@ -14,6 +13,24 @@ condition_core::condition_core(const object_name& name)
 
 }  // namespace detail
 
+namespace {
+
+class shielded {
+ public:
+  shielded() noexcept {
+    scope_.shields = true;
+    detail::scheduler_core::enter_scope(scope_, *detail::active_scheduler->current());
+  }
+  shielded(const shielded&) = delete;
+  shielded& operator=(const shielded&) = delete;
+  ~shielded() { detail::scheduler_core::leave_scope(scope_); }
+
+ private:
+  detail::scope_core scope_;
+};
+
+}  // namespace
+
 task<> condition_variable::wait(mutex_guard& lock) {
   if (!lock.owns_lock()) detail::throw_misuse("condition_variable: the guard holds no mutex");
   detail::mutex_core& mutex = *lock.core();
@@ -24,7 +41,7 @@ task<> condition_variable::wait(mutex_guard& lock) {
     interrupted = std::current_exception();
   }
   if (!lock.owns_lock()) {
-    const cancel_scope shield(true);  // the caller's guard must hold again, whatever has happened
+    const shielded here;  // the caller's guard must hold again, whatever has happened
     lock = co_await detail::lock_operation(mutex);
   }
   if (interrupted) std::rethrow_exception(interrupted);
