@@ -51,6 +51,10 @@ class send_awaiter {
       throw_channel_gone();
   }
 
+  bool select_ready(site here) { return channel().select_send(wait_, *active_scheduler, here); }
+  void select_begin() { channel().select_enqueue_sender(wait_); }
+  wait& select_wait() noexcept { return wait_; }
+
  private:
   channel_state<T>& channel() noexcept { return static_cast<channel_state<T>&>(*wait_.object); }
 
@@ -88,6 +92,10 @@ class receive_awaiter {
       throw_closed_and_empty();
     }
   }
+
+  bool select_ready(site here) { return channel().select_receive(wait_, *active_scheduler, here); }
+  void select_begin() { channel().select_enqueue_receiver(wait_); }
+  wait& select_wait() noexcept { return wait_; }
 
  private:
   channel_state<T>& channel() noexcept { return static_cast<channel_state<T>&>(*wait_.object); }

@@ -25,7 +25,8 @@ enum class operation_kind : std::uint8_t {
   acquire,
   lock,
   lock_shared,
-  arrive  ///< at a latch or a barrier: for the others
+  arrive,  ///< at a latch or a barrier: for the others
+  select
 };
 enum class object_kind : std::uint8_t {
   none,
@@ -40,7 +41,8 @@ enum class object_kind : std::uint8_t {
   shared_mutex,
   condition_variable,
   latch,
-  barrier
+  barrier,
+  select
 };
 
 /// Where a source line is, by the compiler's word.
@@ -121,7 +123,7 @@ struct object_info {
   std::size_t waiting_receivers = 0;
   std::size_t waiting_senders = 0;
   std::size_t waiting = 0;   ///< on an object of sync/
-  std::size_t children = 0;  ///< of a nursery, that have not ended
+  std::size_t children = 0;  ///< of a nursery, that have not ended; the cases of a select
   std::size_t count = 0;     ///< a semaphore's units, what a latch or a barrier still waits for
   bool is_closed = false;
   std::vector<holder_info> holders;    ///< one for each handle; by tasklet, those outside first

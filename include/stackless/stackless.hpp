@@ -10,6 +10,7 @@
 #include <stackless/nursery.hpp>
 #include <stackless/observer.hpp>
 #include <stackless/scheduler.hpp>
+#include <stackless/select.hpp>
 #include <stackless/snapshot.hpp>
 #include <stackless/switch_trap.hpp>
 #include <stackless/sync/sync.hpp>

@@ -98,7 +98,15 @@ class join_awaiter {
     return next;
   }
 
+  bool select_ready(site) {
+    check_target();
+    return target_.ended;
+  }
+  void select_begin() noexcept { target_.joiners.push_back(wait_); }
+  wait& select_wait() noexcept { return wait_; }
+
  protected:
+  void check_target() const;
   /// \throws what the tasklet ended with
   void finish_join();
   /// \throws std::logic_error when a move-only result was taken before

@@ -35,6 +35,10 @@ class sleep_awaiter {
   }
   static void await_resume() { resumed_from_yield(*active_scheduler->current()); }
 
+  [[nodiscard]] bool select_ready(site) const;
+  void select_begin() { (void)start(); }
+  wait& select_wait() noexcept { return wait_; }
+
  private:
   bool start();  ///< false: the deadline is past
 

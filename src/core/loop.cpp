@@ -193,7 +193,13 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
 
   if (!t.joiners.empty()) {
     t.error_is_unseen = t.error && !t.killed;
-    t.joiners.for_each([this](wait& joiner) { wake(joiner); });  // each leaves the queue by itself
+    narrow_wait_queue woken;  // each leaves it by itself
+    while (!t.joiners.empty()) {
+      wait& joiner = t.joiners.pop_front();
+      woken.push_back(joiner);
+      wake(joiner);
+    }
+    t.joiners.take_over(woken);
   }
   if (t.scope != nullptr) [[unlikely]]
     static_cast<child_group*>(t.scope)->child_ended(t);

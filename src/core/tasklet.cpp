@@ -85,11 +85,16 @@ void enlist(scheduler_core& scheduler, tasklet_block& t, spawn_origin& origin) n
 bool join_awaiter::await_ready() {
   scheduler_core& core = *active_scheduler;
   check_attention(*core.current());
-  if (&target_ == core.current()) throw_misuse("join: a tasklet cannot wait for its own end");
-  if (target_.home != &core) throw_misuse("join: the tasklet belongs to another scheduler");
+  check_target();
   if (target_.ended) return true;
   core.check_switch_trap(core.others_can_run());
   return false;
+}
+
+void join_awaiter::check_target() const {
+  scheduler_core& core = *active_scheduler;
+  if (&target_ == core.current()) throw_misuse("join: a tasklet cannot wait for its own end");
+  if (target_.home != &core) throw_misuse("join: the tasklet belongs to another scheduler");
 }
 
 void join_awaiter::finish_join() {

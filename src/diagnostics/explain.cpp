@@ -100,6 +100,7 @@ class sentence {
     case operation_kind::wait:
     case operation_kind::acquire:
     case operation_kind::arrive:
+    case operation_kind::select:
       return "for " + called(*object);
     case operation_kind::join_nursery:
       return "for the children of " + called(*object);
@@ -118,7 +119,9 @@ class sentence {
   [[nodiscard]] std::string circular_wait() const {
     if (found_.core.size() != 2)
       return each_wait(
-          found_.why == verdict::lock_cycle ? "to unlock, or to end" : "to send or to receive first"
+          found_.why != verdict::lock_cycle ? "to send or to receive first"
+          : none_joins()                    ? "to unlock"
+                                            : "to unlock, or to end"
       );
     const tasklet_info& a = *state_.find_tasklet(found_.core[0]);
     const tasklet_info& b = *state_.find_tasklet(found_.core[1]);
@@ -126,6 +129,12 @@ class sentence {
         "{} waits {} and {} waits {}: each needs the other to go on first", name(a.id), purpose(a),
         name(b.id), purpose(b)
     );
+  }
+
+  [[nodiscard]] bool none_joins() const {
+    return std::none_of(found_.core.begin(), found_.core.end(), [&](std::uint64_t id) {
+      return is_join(*state_.find_tasklet(id));
+    });
   }
 
   [[nodiscard]] std::string join_cycle() const {
@@ -167,6 +176,9 @@ class sentence {
     case object_kind::mutex:
     case object_kind::shared_mutex:
       what = "unlock it";
+      break;
+    case object_kind::select:
+      what = "make one happen";
       break;
     default:
       break;

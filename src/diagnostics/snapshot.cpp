@@ -51,6 +51,8 @@ operation_kind operation_of(wait_kind kind) {
     return operation_kind::lock;
   case wait_kind::lock_shared:
     return operation_kind::lock_shared;
+  case wait_kind::select:
+    return operation_kind::select;
   case wait_kind::arrive:
     return operation_kind::arrive;
   }

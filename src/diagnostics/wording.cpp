@@ -117,6 +117,8 @@ std::string kind_of(const object_info& object) {
 }
 
 std::string called(const object_info& object) {
+  if (object.kind == object_kind::select)
+    return "one of " + counted(object.children, "case", "cases");
   const bool is_channel = object.kind == object_kind::channel;
   if (object.kind == object_kind::tasklet) return numbered(object.tasklet, object.name);
   if (!object.name.empty())
@@ -192,6 +194,8 @@ std::string_view verb(operation_kind operation) {
     return "lock_shared";
   case operation_kind::arrive:
     return "arrive and wait";
+  case operation_kind::select:
+    return "select";
   }
   return "nothing";
 }

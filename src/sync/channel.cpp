@@ -147,6 +147,10 @@ void channel_core::throw_closed(const char* operation) const {
   throw channel_closed(std::string(operation) + ": channel '" + display_name() + "' is closed");
 }
 
+void channel_core::throw_both_directions() {
+  throw_misuse("select: a channel's send and its receive cannot be cases of one select");
+}
+
 void channel_core::throw_block_trap() const {
   throw block_trap_error(
       "the tasklet's block trap is set, and it would have to wait on channel '" + display_name() +

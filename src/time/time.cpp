@@ -11,6 +11,10 @@ namespace detail {
 sleep_awaiter::sleep_awaiter(time_point deadline) noexcept
     : wait_(wait_kind::sleep, &timer_), timer_(wait_), deadline_(deadline) {}
 
+bool sleep_awaiter::select_ready(site) const {
+  return deadline_ <= active_scheduler->now();
+}
+
 bool sleep_awaiter::start() {
   scheduler_core& core = *active_scheduler;
   if (deadline_ <= core.now()) return false;

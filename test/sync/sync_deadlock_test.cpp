@@ -147,25 +147,21 @@ TEST_CASE("with a deadline around one of the locks nothing is raised") {
 TEST_CASE("a lock, and a channel on its way back: a circle too") {
   const auto report = report_of([]() -> task<> {
     mutex m("m");
-    channel<int> c("c");
-    auto holds = spawn(
-        "holds",
-        [&m](channel<int> in) -> task<> {
-          const mutex_guard guard = co_await m.lock();
-          (void)co_await in.receive();
-        },
-        c
-    );
-    auto sends = spawn(
-        "sends",
-        [&m](channel<int> out) -> task<> {
-          co_await yield();
-          const mutex_guard guard = co_await m.lock();
-          co_await out.send(1);
-        },
-        c
-    );
-    co_await holds.join();
+    const channel<int> c("c");
+    const auto holds = [&m](channel<int> in) -> task<> {
+      const mutex_guard guard = co_await m.lock();
+      (void)co_await in.receive();
+    };
+    const auto sends = [&m](channel<int> out) -> task<> {
+      co_await yield();
+      const mutex_guard guard = co_await m.lock();
+      co_await out.send(1);
+    };
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn("holds", holds, c);
+      n.spawn("sends", sends, c);
+      co_return;
+    });
   });
   CHECK_THAT(to_text(report), contains_text("mutex 'm'"));
 }

@@ -102,6 +102,7 @@ class channel_core : public wait_object {
   void close_for_good() noexcept;  ///< the last handle is gone
   [[noreturn]] void throw_closed(const char* operation) const;
   [[noreturn]] void throw_block_trap() const;
+  [[noreturn]] static void throw_both_directions();
   [[nodiscard]] std::string display_name() const;
 
   /// Remembers the latest operation, for reports.

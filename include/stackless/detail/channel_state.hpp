@@ -79,6 +79,45 @@ class channel_state final : public channel_core {
     return core.block(w, f, here);
   }
 
+  // In a select: done now, without a switch, or not at all.
+
+  bool select_send(send_wait<T>& w, scheduler_core& core, site here) {
+    if (receivers_wait()) {
+      wait& receiver = give(w);
+      note(action_kind::send, action_outcome::delivered, &core, here);
+      receiver.owner->home->wake(receiver);
+      return true;
+    }
+    if (shut) throw_closed("send");
+    if (w.has_error() || !may_buffer()) return false;
+    buffer_.push_back(std::move(*w.value));
+    ++buffered;
+    note(action_kind::send, action_outcome::buffered, &core, here);
+    return true;
+  }
+
+  bool select_receive(receive_wait<T>& w, scheduler_core& core, site here) {
+    if (take(w.slot, core.current()->error)) {
+      note(action_kind::receive, action_outcome::delivered, &core, here);
+      return true;
+    }
+    if (!shut) return false;
+    w.complete_as(wait_outcome::closed);
+    return true;
+  }
+
+  void select_enqueue_sender(send_wait<T>& w) {
+    check_block_trap(*active_scheduler->current());
+    if (receivers_wait()) throw_both_directions();
+    enqueue_sender(w);
+  }
+
+  void select_enqueue_receiver(receive_wait<T>& w) {
+    check_block_trap(*active_scheduler->current());
+    if (senders_wait()) throw_both_directions();
+    enqueue_receiver(w);
+  }
+
   // From plain functions too: the partner goes to the tail.
 
   action_outcome try_send(T& value, site here) {

@@ -101,6 +101,8 @@ class scheduler_core {
   /// that it has completed runs first.
   [[nodiscard]] std::coroutine_handle<> hand_over(wait& completed, frame& f, site here) noexcept {
     suspend_in(*current(), f, here);
+    if (completed.outcome() == wait_outcome::pending_in_select) [[unlikely]]
+      win_select(completed);
     completed.complete_as(wait_outcome::done);
     ring.insert_and_advance(*completed.owner);
     return resume_next();
@@ -150,6 +152,8 @@ class scheduler_core {
 
   /// Completes a wait: its tasklet goes to the tail. The waker has unlinked it from its object.
   void wake(wait& w, wait_outcome how = wait_outcome::done) noexcept {
+    if (w.outcome() == wait_outcome::pending_in_select) [[unlikely]]
+      win_select(w);
     w.complete_as(how);
     ring.append(*w.owner);
   }
@@ -161,6 +165,11 @@ class scheduler_core {
 
   /// Locks that are held, for when their owner ends.
   intrusive_list<lock_core> held_locks;
+
+  /// A case of a select is about to be completed: the others leave their queues.
+  static void win_select(wait& winner) noexcept;
+  /// Where the next select begins to look, so that no case is always first.
+  std::size_t select_turn = 0;
 
   // Raising in other tasklets (docs/errors.md) ---------------------------------------------------
 

@@ -87,6 +87,10 @@ class sync_awaiter {
     return next;
   }
 
+  bool select_ready(site) { return core().try_take(wait_); }
+  void select_begin() noexcept { core().enqueue(wait_); }
+  wait& select_wait() noexcept { return wait_; }
+
  protected:
   void finish() {
     tasklet_block& me = *active_scheduler->current();

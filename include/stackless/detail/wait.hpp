@@ -30,7 +30,8 @@ enum class wait_kind : std::uint8_t {
   lock,
   lock_shared,
   notify,  ///< of a condition variable
-  arrive   ///< of others, at a latch or a barrier
+  select,
+  arrive  ///< of others, at a latch or a barrier
 };
 
 [[nodiscard]] constexpr bool only_pauses(wait_kind kind) noexcept {
@@ -40,6 +41,7 @@ enum class wait_kind : std::uint8_t {
 /// How a wait was completed by its waker.
 enum class wait_outcome : std::uint8_t {
   pending,
+  pending_in_select,  ///< a case of one: the others must not win too
   done,
   closed  ///< by the object, or undone by an interruption
 };
@@ -83,6 +85,7 @@ class wait : public list_hook {
   [[nodiscard]] wait_kind kind() const noexcept { return kind_; }
   [[nodiscard]] wait_outcome outcome() const noexcept { return outcome_; }
   void complete_as(wait_outcome how) noexcept { outcome_ = how; }
+  void join_select() noexcept { outcome_ = wait_outcome::pending_in_select; }
 
   /// The scheduler's step at which the wait began.
   [[nodiscard]] std::uint64_t since() const noexcept {
@@ -181,16 +184,15 @@ class narrow_wait_queue {
     w.unlink();
   }
 
-  template <class Visit>
-  void for_each(Visit&& visit) const {
-    if (last_ == nullptr) return;
-    list_hook* hook = last_->next;
-    for (bool more = true; more;) {
-      list_hook* following = hook->next;
-      more = hook != last_;
-      visit(static_cast<wait&>(*hook));
-      hook = following;
-    }
+  wait& pop_front() noexcept {
+    auto& first = static_cast<wait&>(*last_->next);
+    remove(first);
+    return first;
+  }
+
+  void take_over(narrow_wait_queue& other) noexcept {
+    last_ = other.last_;
+    other.last_ = nullptr;
   }
 
  private:

@@ -53,6 +53,8 @@ class barrier_awaiter : public sync_awaiter<barrier_core> {
  public:
   explicit barrier_awaiter(barrier_core& core) noexcept
       : sync_awaiter<barrier_core>(core, wait_kind::arrive) {}
+  // No case of a select: to arrive is more than to look whether the others have.
+  bool select_ready(site) = delete;
   bool await_ready() { return was_last_ = sync_awaiter<barrier_core>::await_ready(); }
   bool await_resume() {
     finish();
