@@ -39,7 +39,8 @@ class nursery_core final : public child_group, public wait_object {
   /// All children have ended, and the scope was left. \throws what the nursery ends with
   void finish();
 
-  [[nodiscard]] bool must_wait() noexcept;
+  /// \throws std::logic_error in another tasklet than the nursery's own
+  [[nodiscard]] bool must_wait();
   void await_children(wait& w) noexcept { joiner_ = &w; }
 
   [[nodiscard]] const nursery_statistics& statistics() const noexcept { return numbers_; }
@@ -77,7 +78,7 @@ class nursery_join_awaiter {
   nursery_join_awaiter(const nursery_join_awaiter&) = delete;
   nursery_join_awaiter& operator=(const nursery_join_awaiter&) = delete;
 
-  [[nodiscard]] bool await_ready() const noexcept { return !core_.must_wait(); }
+  [[nodiscard]] bool await_ready() const { return !core_.must_wait(); }
   template <std::derived_from<frame> Promise>
   std::coroutine_handle<> await_suspend(
       std::coroutine_handle<Promise> h, site here = site::current()
@@ -147,6 +148,7 @@ class nursery {
   /// Waits for all children but daemons. For bodies whose own locals the children use: these end
   /// with the body, before the nursery joins by itself.
   /// **Cancellation**: cancels the children, and raises once they have ended.
+  /// **Errors**: `std::logic_error` in another tasklet than the one that called `with_nursery`.
   detail::nursery_join_operation join() noexcept { return detail::nursery_join_operation(core_); }
 
   [[nodiscard]] nursery_statistics statistics() const noexcept { return core_.statistics(); }

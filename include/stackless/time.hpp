@@ -36,11 +36,12 @@ class sleep_awaiter {
   static void await_resume() { resumed_from_yield(*active_scheduler->current()); }
 
   [[nodiscard]] bool select_ready(site) const;
-  void select_begin() { (void)start(); }
+  void select_begin() { start_timer(); }
   wait& select_wait() noexcept { return wait_; }
 
  private:
   bool start();  ///< false: the deadline is past
+  void start_timer();
 
   wait wait_;
   sleep_timer timer_;

@@ -192,8 +192,8 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
   if (t.is_daemon) --daemons;
 
   if (!t.joiners.empty()) {
-    t.error_is_unseen = t.error && !t.killed;
-    narrow_wait_queue woken;  // each leaves it by itself
+    t.error_is_unseen = t.error && !t.killed && t.scope == nullptr;  // else its nursery has it
+    narrow_wait_queue woken;                                         // each leaves it by itself
     while (!t.joiners.empty()) {
       wait& joiner = t.joiners.pop_front();
       woken.push_back(joiner);

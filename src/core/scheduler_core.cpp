@@ -172,7 +172,7 @@ void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
     target->attention |= raise_at_next;
     if (!target->in_ring()) return;
   } else {
-    (void)interrupt(*target, std::move(error));
+    if (!interrupt(*target, std::move(error))) return;  // its nursery ends first
   }
   ring.move_to(*target);
 }

@@ -39,7 +39,7 @@ void nursery_core::adopt(tasklet_block& child, bool daemon) noexcept {
   link.tasklet = &child;
   group.children.push_back(link);
   child.scope = &group;
-  if (group.cancelled_by() != nullptr) child.attention |= in_cancelled_scope;
+  if (group.cancelled_by() != nullptr) child.attention |= in_cancelled_scope | raise_here;
   ++numbers_.spawned;
   ++numbers_.running;
   if (daemon) ++numbers_.daemons;
@@ -80,7 +80,9 @@ void nursery_core::wake_if_done() noexcept {
   host->home->wake(*std::exchange(joiner_, nullptr));
 }
 
-bool nursery_core::must_wait() noexcept {
+bool nursery_core::must_wait() {
+  if (active_scheduler->current() != host)
+    throw_misuse("nursery::join: only the tasklet that runs the nursery may join it");
   if (numbers_.running == numbers_.daemons && numbers_.daemons != 0) host->home->cancel(daemons_);
   return numbers_.running != 0;
 }
@@ -95,7 +97,7 @@ void nursery_core::fail(std::exception_ptr error) noexcept {
 }
 
 void nursery_core::take_error(std::exception_ptr error) noexcept {
-  if (!error_) {
+  if (!error_ || is_exit(error_)) {  // an error is not lost behind a kill
     error_ = std::move(error);
   } else if (!is_exit(error)) {
     add_suppressed(error_, std::move(error));

@@ -20,9 +20,13 @@ void mutex_core::take(tasklet_block* t) noexcept {
   if (!linked()) t->home->held_locks.push_back(*this);
 }
 
-void mutex_core::unlock() noexcept {
+void mutex_core::disown() noexcept {
   if (linked()) unlink();
   owner = nullptr;
+}
+
+void mutex_core::unlock() noexcept {
+  disown();
   if (!anybody_waits()) {
     locked_ = false;
     return;

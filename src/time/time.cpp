@@ -16,10 +16,14 @@ bool sleep_awaiter::select_ready(site) const {
 }
 
 bool sleep_awaiter::start() {
-  scheduler_core& core = *active_scheduler;
-  if (deadline_ <= core.now()) return false;
-  core.start(timer_, deadline_, *core.current());
+  if (deadline_ <= active_scheduler->now()) return false;
+  start_timer();
   return true;
+}
+
+void sleep_awaiter::start_timer() {
+  scheduler_core& core = *active_scheduler;
+  core.start(timer_, deadline_, *core.current());
 }
 
 time_point deadline_in(std::chrono::nanoseconds duration) {

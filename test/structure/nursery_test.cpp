@@ -345,6 +345,107 @@ STACKLESS_TEST("children spawn siblings") {
   CHECK(ran == 2);
 }
 
+TEST_CASE("an error from outside reaches main in a nursery's join: the children end first") {
+  bool child_ended = false;
+  const auto program = [&]() -> task<> {
+    spawn(fails_after, 1s, std::string("outside"));
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> {
+        std::exception_ptr cut;
+        try {
+          co_await sleep_long();
+        } catch (const cancelled&) {
+          cut = std::current_exception();
+        }
+        child_ended = true;
+        std::rethrow_exception(cut);
+      });
+      co_return;
+    });
+  };
+  stackless::scheduler_options options;
+  options.clock = stackless::clock_choice::virtual_time;
+  CHECK_THROWS_WITH(stackless::run(options, program), "outside");
+  CHECK(child_ended);
+}
+
+STACKLESS_TEST("the kill of a nursery's tasklet does not hide a child's error") {
+  auto runs = spawn([&]() -> task<> {
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([]() -> task<> {
+        try {
+          co_await sleep_long();
+        } catch (const cancelled&) {
+          throw std::runtime_error("while it was cancelled");
+        }
+      });
+      co_return;
+    });
+  });
+  co_await wait_all_blocked();
+  std::string text;
+  runs.kill_pending();
+  try {
+    co_await runs.join();
+  } catch (const std::runtime_error& error) {
+    text = error.what();
+  }
+  CHECK(text == "while it was cancelled");
+}
+
+STACKLESS_TEST("a child that is spawned into a cancelled nursery never enters its function") {
+  bool entered = false;
+  co_await with_nursery([&](nursery& n) -> task<> {
+    n.cancel();
+    n.spawn([&]() -> task<> {
+      entered = true;
+      co_return;
+    });
+    co_return;
+  });
+  CHECK_FALSE(entered);
+}
+
+STACKLESS_TEST("only who runs a nursery may join it") {
+  bool refused = false;
+  co_await with_nursery([&](nursery& n) -> task<> {
+    n.spawn([&]() -> task<> {
+      try {
+        co_await n.join();
+      } catch (const std::logic_error&) {
+        refused = true;
+      }
+    });
+    co_return;
+  });
+  CHECK(refused);
+}
+
+STACKLESS_TEST("a child's error whose joiner is killed is the nursery's, and nobody else's") {
+  int raised = 0;
+  try {
+    co_await with_nursery([&](nursery& n) -> task<> {
+      auto bad = n.spawn(fails_after, 1s, std::string("E"));
+      auto joiner = spawn([bad]() -> task<> { co_await bad.join(); });
+      co_await wait_all_blocked();
+      auto killer = spawn([bad, joiner]() -> task<> {
+        co_await sleep_for(1s);
+        joiner.kill_pending();
+      });
+    });
+  } catch (const std::runtime_error&) {
+    ++raised;
+  }
+  for (int i = 0; i < 3; ++i) {
+    try {
+      co_await yield();
+    } catch (const std::runtime_error&) {
+      ++raised;
+    }
+  }
+  CHECK(raised == 1);
+}
+
 TEST_CASE("a nursery that waits for a stuck child: the child is told, and the report names both") {
   channel<int> never("never");
   std::string text;

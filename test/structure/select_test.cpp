@@ -59,6 +59,16 @@ STACKLESS_TEST("select with a time limit, and with otherwise") {
   CHECK(never.balance() == 0);
 }
 
+TEST_CASE("select: a time limit that passes before it waits") {
+  run([]() -> task<> {
+    channel<int> never;
+    for (int i = 0; i < 2000; ++i) {
+      auto result = co_await select(never.receive(), after(std::chrono::nanoseconds(i % 200)));
+      CHECK(result.index() == 1);
+    }
+  });
+}
+
 STACKLESS_TEST("select sends: once, or not at all") {
   channel<std::unique_ptr<int>> out;
   auto value = std::make_unique<int>(5);

@@ -208,6 +208,18 @@ STACKLESS_TEST("mutex: a guard can be moved to another tasklet, and its owner en
   co_await owner.join();
 }
 
+STACKLESS_TEST("mutex: a guard that was disowned is another tasklet's to unlock") {
+  mutex m;
+  mutex_guard kept = co_await m.lock();
+  kept.disown();
+  auto other = spawn([&]() -> task<> {
+    co_await yield();
+    kept.unlock();
+  });
+  const mutex_guard again = co_await m.lock();  // waits, and is no circle of one
+  co_await other.join();
+}
+
 STACKLESS_TEST("lock_all takes them in one order, whatever order they are named in") {
   mutex a;
   mutex b;

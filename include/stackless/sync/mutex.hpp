@@ -46,8 +46,8 @@ class mutex_core final : public sync_core, public lock_core {
     if (broken_) [[unlikely]]
       throw_broken();
   }
-  /// The lock goes from hand to hand: the tasklet that unlocks need not be the one that locked.
   [[nodiscard]] bool locked() const noexcept { return locked_; }
+  void disown() noexcept;
   void repair() noexcept;
 
   [[nodiscard]] tasklet_block* needed() noexcept override { return owner; }
@@ -86,6 +86,11 @@ class [[nodiscard("the mutex is unlocked when the guard ends")]] mutex_guard {
     if (core_ != nullptr) std::exchange(core_, nullptr)->unlock();
   }
 
+  /// The mutex belongs to no tasklet from now on: for a guard that is handed to another one.
+  void disown() noexcept {
+    if (core_ != nullptr) core_->disown();
+  }
+
   /// For the library.
   explicit mutex_guard(detail::mutex_core& core) noexcept : core_(&core) {}
   [[nodiscard]] detail::mutex_core* core() const noexcept { return core_; }
@@ -120,7 +125,8 @@ class [[nodiscard("an operation happens only when it is awaited")]] lock_operati
 
 /// One tasklet at a time: for a passage that awaits in its middle. (What does not await needs no
 /// mutex: nobody else runs.) First come, first served. It knows its owner: locking it twice, and a
-/// circle of owners that wait for each other, is a deadlock and raised at once.
+/// circle of owners that wait for each other, is a deadlock and raised at once. A guard that is to
+/// be unlocked by another tasklet must be disowned.
 ///
 /// **Lifetime**: must outlive its guards; who waits when it goes gets `object_gone`.
 /// **Threads**: of one scheduler.
