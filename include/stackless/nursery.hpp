@@ -102,9 +102,6 @@ class [[nodiscard("an operation happens only when it is awaited")]] nursery_join
   nursery_core& core_;
 };
 
-/// What a child of `spawn_ready` reports to.
-struct start_report;
-
 }  // namespace detail
 
 /// Runs tasklets that end before it does: see `with_nursery`.

@@ -5,6 +5,7 @@
 #include <stackless/async_stack.hpp>
 #include <stackless/cancel.hpp>
 #include <stackless/channel.hpp>
+#include <stackless/combine.hpp>
 #include <stackless/deadlock.hpp>
 #include <stackless/error.hpp>
 #include <stackless/nursery.hpp>

@@ -1,0 +1,186 @@
+#include <stackless/combine.hpp>
+#include <stackless/stackless.hpp>
+#include <stackless/testing.hpp>
+
+#include "catch.hpp"
+
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace stackless;
+using stackless::testing::wait_all_blocked;
+
+namespace {
+
+task<int> number_after(std::chrono::seconds time, int number) {
+  co_await sleep_for(time);
+  co_return number;
+}
+
+task<std::string> text_after(std::chrono::seconds time, const std::string& text) {
+  co_await sleep_for(time);
+  co_return text;
+}
+
+task<int> fails_after(std::chrono::seconds time, std::string text) {
+  co_await sleep_for(time);
+  throw std::runtime_error(text);
+}
+
+task<> sleep_for_task() {
+  co_await sleep_for(2s);
+}
+
+task<> logs_end(std::vector<std::string>& log, std::string name) {
+  try {
+    co_await sleep_for(1h);
+  } catch (const cancelled&) {
+    log.push_back(name);
+    throw;
+  }
+}
+
+}  // namespace
+
+STACKLESS_TEST("when_all runs at the same time and gives all results") {
+  const auto start = now();
+  auto [number, text, nothing] = co_await when_all(
+      number_after(1s, 7), text_after(3s, std::string("a temporary that lives long enough")),
+      sleep_for_task()
+  );
+  CHECK(number == 7);
+  CHECK(text == "a temporary that lives long enough");
+  CHECK(nothing == std::monostate());
+  CHECK(now() - start == 3s);
+}
+
+STACKLESS_TEST("when_all: the first error cancels the others") {
+  std::vector<std::string> log;
+  std::string text;
+  const auto start = now();
+  try {
+    co_await when_all(logs_end(log, "cut"), fails_after(1s, "failed"));
+  } catch (const std::runtime_error& error) {
+    text = error.what();
+  }
+  CHECK(text == "failed");
+  CHECK(log == std::vector<std::string>{"cut"});
+  CHECK(now() - start == 1s);
+}
+
+STACKLESS_TEST("when_any: the first to end, and the losers are cancelled and waited for") {
+  std::vector<std::string> log;
+  auto first = co_await when_any(number_after(2s, 1), text_after(1s, "won"), logs_end(log, "cut"));
+  REQUIRE(first.index() == 1);
+  CHECK(std::get<1>(first) == "won");
+  CHECK(log == std::vector<std::string>{"cut"});
+
+  std::string text;
+  try {
+    (void)co_await when_any(number_after(2s, 1), fails_after(1s, "first"));
+  } catch (const std::runtime_error& error) {
+    text = error.what();
+  }
+  CHECK(text == "first");
+}
+
+STACKLESS_TEST("first_success passes failures over") {
+  auto first = co_await first_success(fails_after(1s, "a"), number_after(2s, 5));
+  REQUIRE(first.index() == 1);
+  CHECK(std::get<1>(first) == 5);
+
+  std::exception_ptr raised;
+  try {
+    (void)co_await first_success(fails_after(2s, "late"), fails_after(1s, "early"));
+  } catch (const std::runtime_error& error) {
+    raised = std::current_exception();
+    CHECK(error.what() == std::string("early"));
+  }
+  CHECK(suppressed(raised).size() == 1);
+}
+
+STACKLESS_TEST("combinations are cancelled as a whole") {
+  std::vector<std::string> log;
+  CHECK_FALSE(co_await move_on_after(1s, [&]() -> task<> {
+    (void)co_await when_all(logs_end(log, "a"), logs_end(log, "b"));
+  }));
+  CHECK_FALSE(co_await move_on_after(1s, [&]() -> task<> {
+    (void)co_await when_any(logs_end(log, "c"), logs_end(log, "d"));
+  }));
+  CHECK(log == std::vector<std::string>{"a", "b", "c", "d"});
+}
+
+STACKLESS_TEST("as_result: errors as values, but neither cancellation nor kills") {
+  auto good = co_await as_result([] { return number_after(1s, 3); });
+  REQUIRE(good);
+  CHECK(good.value() == 3);
+  auto bad = co_await as_result([] { return fails_after(1s, "failed"); });
+  CHECK_FALSE(bad);
+  CHECK_THAT(describe(bad.error()), contains_text("failed"));
+  CHECK_THROWS_WITH(bad.value(), "failed");
+  auto nothing = co_await as_result([]() -> task<> { co_return; });
+  CHECK(nothing);
+  bool passed = true;
+  CHECK_FALSE(co_await move_on_after(1s, [&]() -> task<> {
+    (void)co_await as_result([]() -> task<> { co_await sleep_for(1h); });
+    passed = false;
+  }));
+  CHECK(passed);
+}
+
+STACKLESS_TEST("finally: the cleanup runs in a shield, whatever has happened") {
+  std::vector<std::string> log;
+  const auto cleanup = [&](bool failed) -> task<> {
+    co_await sleep_for(1s);
+    log.emplace_back(failed ? "failed" : "went well");
+  };
+  const int value = co_await finally([] { return number_after(1s, 4); }, cleanup);
+  CHECK(value == 4);
+  std::string text;
+  try {
+    (void)co_await finally([] { return fails_after(1s, "body"); }, cleanup);
+  } catch (const std::runtime_error& error) {
+    text = error.what();
+  }
+  CHECK(text == "body");
+  CHECK_FALSE(co_await move_on_after(1s, [&]() -> task<> {
+    co_await finally([]() -> task<> { co_await sleep_for(1h); }, cleanup);
+  }));
+  CHECK(log == std::vector<std::string>{"went well", "failed", "failed"});
+
+  auto victim = spawn([&]() -> task<> {
+    co_await finally([]() -> task<> { co_await sleep_for(1h); }, cleanup);
+  });
+  co_await wait_all_blocked();
+  co_await victim.kill();
+  CHECK(victim.alive());
+  co_await sleep_for(2s);
+  CHECK_FALSE(victim.alive());
+  CHECK(log.size() == 4);
+}
+
+STACKLESS_TEST("finally: an error of the cleanup does not hide the body's") {
+  const auto fails = [](bool) -> task<> {
+    co_await yield();
+    throw std::out_of_range("cleanup");
+  };
+  std::exception_ptr raised;
+  try {
+    (void)co_await finally([] { return fails_after(1s, "body"); }, fails);
+  } catch (const std::runtime_error&) {
+    raised = std::current_exception();
+  }
+  REQUIRE(raised);
+  CHECK(suppressed(raised).size() == 1);
+  bool cleanup_raised = false;
+  try {
+    co_await finally([]() -> task<> { co_return; }, fails);
+  } catch (const std::out_of_range&) {
+    cleanup_raised = true;
+  }
+  CHECK(cleanup_raised);
+}
