@@ -253,7 +253,8 @@ class channel : public detail::channel_handle {
 
   /// Receives a value.
   ///
-  /// **Cancellation**: a cancel point; a receive that raised took no value.
+  /// **Cancellation**: a cancel point; a receive that raised took no value, but for one whose own
+  /// move raised on its way out.
   /// **Errors**: `channel_closed` when closed and empty, `block_trap_error`, `deadlock_error`, and
   /// what was sent by `send_exception`.
   detail::receive_operation<T, false> receive() const {

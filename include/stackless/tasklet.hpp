@@ -15,13 +15,13 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
-/// A tasklet's name and where it was given. A literal is kept by address, all else is copied.
+/// A tasklet's name and where it was given. A literal is kept by address, and with it every array
+/// of const char, which must live as long as the tasklet; all else is copied.
+// Not consteval, which would tell literals apart: GCC 14 refuses such calls in coroutines.
 class tasklet_name {
  public:
   template <std::size_t N>
-  consteval tasklet_name(
-      const char (&literal)[N], detail::site here = detail::site::current()
-  ) noexcept {
+  tasklet_name(const char (&literal)[N], detail::site here = detail::site::current()) noexcept {
     origin_.name = literal;
     origin_.site_known = true;
     origin_.at = here;
@@ -29,16 +29,16 @@ class tasklet_name {
   template <std::size_t N>
   tasklet_name(char (&text)[N], detail::site here = detail::site::current())
       : tasklet_name(std::string_view(text), here) {}
-  /// Copied.
+
   template <std::convertible_to<std::string_view> Text>
     requires(!std::is_array_v<Text>)
   tasklet_name(const Text& text, detail::site here = detail::site::current()) {
     copy(text, here);
   }
-  constexpr tasklet_name(tasklet_name&& other) noexcept
+  tasklet_name(tasklet_name&& other) noexcept
       : origin_(std::exchange(other.origin_, detail::spawn_origin{})) {}
   tasklet_name& operator=(tasklet_name&&) = delete;
-  constexpr ~tasklet_name() {
+  ~tasklet_name() {
     if (origin_.owns_name) free_copy();
   }
 
