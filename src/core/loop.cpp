@@ -139,12 +139,18 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
 /// First run: whether there is something to resume.
 inline bool scheduler_core::enter(tasklet_block& t) noexcept {
   t.started = true;
-  if ((t.attention & raise_here) != 0) [[unlikely]] {  // it never enters its function
+  if ((t.attention & raise_here) == 0 && t.current_frame != nullptr) [[likely]]
+    return true;
+  return call_kept(t);
+}
+
+/// The rare half of `enter`, apart so that the other is inlined.
+bool scheduler_core::call_kept(tasklet_block& t) noexcept {
+  if ((t.attention & raise_here) != 0) {  // it never enters its function
     t.error = t.pending ? std::exchange(t.pending, nullptr) : std::make_exception_ptr(cancelled());
     ended = &t;
     return false;
   }
-  if (t.current_frame != nullptr) return true;
   try {
     t.start();
     return true;
@@ -191,16 +197,7 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
   --alive;
   if (t.is_daemon) --daemons;
 
-  if (!t.joiners.empty()) {
-    t.error_is_unseen = t.error && !t.killed && t.scope == nullptr;  // else its nursery has it
-    narrow_wait_queue woken;                                         // each leaves it by itself
-    while (!t.joiners.empty()) {
-      wait& joiner = t.joiners.pop_front();
-      woken.push_back(joiner);
-      wake(joiner);
-    }
-    t.joiners.take_over(woken);
-  }
+  if (!t.joiners.empty()) wake_joiners(t);
   if (t.scope != nullptr) [[unlikely]]
     static_cast<child_group*>(t.scope)->child_ended(t);
   if (t.error || t.pending) [[unlikely]]
@@ -208,6 +205,17 @@ inline void scheduler_core::finish(tasklet_block& t) noexcept {
   if (alive == daemons && alive != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_)
     end_daemons();
   t.release();
+}
+
+void scheduler_core::wake_joiners(tasklet_block& t) noexcept {
+  t.error_is_unseen = t.error && !t.killed && t.scope == nullptr;  // else its nursery has it
+  narrow_wait_queue woken;                                         // each leaves it by itself
+  while (!t.joiners.empty()) {
+    wait& joiner = t.joiners.pop_front();
+    woken.push_back(joiner);
+    wake(joiner);
+  }
+  t.joiners.take_over(woken);
 }
 
 void scheduler_core::resume_current() {

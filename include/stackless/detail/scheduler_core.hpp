@@ -340,7 +340,9 @@ class scheduler_core {
   [[nodiscard]] bool ready_for_host();
   void resume_current();
   [[nodiscard]] bool enter(tasklet_block& t) noexcept;
+  [[gnu::noinline]] bool call_kept(tasklet_block& t) noexcept;
   void finish(tasklet_block& t) noexcept;
+  [[gnu::noinline]] void wake_joiners(tasklet_block& t) noexcept;
   void report_end(tasklet_block& t, bool uncaught) noexcept;
   void remember(const tasklet_block& t, const frame* root) noexcept;
   void remember_extras(std::size_t place, const tasklet_block& t) noexcept;
