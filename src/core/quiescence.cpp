@@ -91,13 +91,16 @@ void scheduler_core::check_circle(tasklet_block& t) noexcept {
 /// is none, one that waits in its shield for ever is told.
 void scheduler_core::release_stuck(tasklet_block* cause) noexcept {
   bool released = false;
-  tasklet_block* stuck = cause != nullptr && cause->blocked() ? cause : nullptr;
+  const auto can_be_told = [](const tasklet_block& t) {
+    return t.blocked() && t.waiting()->kind() != wait_kind::nursery;
+  };
+  tasklet_block* stuck = cause != nullptr && can_be_told(*cause) ? cause : nullptr;
   tasklets.for_each([&](tasklet_block& t) {
     if (t.in_ring()) return;
     if (!t.blocked()) {
       ring.append(t);
       released = true;
-    } else if (stuck == nullptr && t.waiting()->kind() != wait_kind::nursery) {
+    } else if (stuck == nullptr && can_be_told(t)) {
       stuck = &t;
     }
   });

@@ -1,6 +1,8 @@
 #include <stackless/channel.hpp>
 #include <stackless/snapshot.hpp>
 
+#include "sync/place_text.hpp"
+
 #include <cstdlib>
 #include <memory>
 #include <utility>
@@ -126,13 +128,7 @@ void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<cons
 
 std::string channel_core::display_name() const {
   if (!name_.empty()) return name_;
-  std::string text = "channel<" + readable(element_) + ">";
-#if STACKLESS_TRACKING
-  std::string_view file = made_at_.file_name();
-  file.remove_prefix(file.rfind('/') + 1);
-  text += "@" + std::string(file) + ":" + std::to_string(made_at_.line());
-#endif
-  return text;
+  return "channel<" + readable(element_) + ">" + place_text(made_at_);
 }
 
 void throw_channel_gone() {

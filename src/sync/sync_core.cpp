@@ -1,6 +1,8 @@
 #include <stackless/detail/sync_core.hpp>
 #include <stackless/snapshot.hpp>
 
+#include "sync/place_text.hpp"
+
 namespace stackless::inline STACKLESS_ABI::detail {
 
 namespace {
@@ -45,13 +47,7 @@ tasklet_block* sync_core::acting() {
 
 std::string sync_core::display_name() const {
   if (!name_.empty()) return name_;
-  std::string text(word_for(kind_));
-#if STACKLESS_TRACKING
-  std::string_view file = made_at_.file_name();
-  file.remove_prefix(file.rfind('/') + 1);
-  text += "@" + std::string(file) + ":" + std::to_string(made_at_.line());
-#endif
-  return text;
+  return std::string(word_for(kind_)) + place_text(made_at_);
 }
 
 void sync_core::describe(object_info& info, std::vector<const void*>&) const {

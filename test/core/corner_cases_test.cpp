@@ -256,6 +256,33 @@ TEST_CASE("one that waits for ever in a shield at teardown is told of the deadlo
   CHECK(told);
 }
 
+TEST_CASE("a nursery in a shield at teardown: its child that waits for ever is told") {
+  bool told = false;
+  const auto waits_for_ever = [&]() -> task<> {
+    channel<int> never;
+    try {
+      co_await never.receive();
+    } catch (const stackless::deadlock_error&) {
+      told = true;
+    }
+  };
+  const auto in_shield = [&]() -> task<> {
+    co_await stackless::with_nursery([&](stackless::nursery& n) -> task<> {
+      n.spawn(waits_for_ever);
+      co_await yield();  // the child waits first, its nursery last
+    });
+  };
+  const auto program = [&]() -> task<> {
+    spawn([&]() -> task<> { co_await stackless::shield(in_shield); });
+    co_await yield();
+    throw std::runtime_error("main");
+  };
+  stackless::scheduler_options options;
+  options.shutdown_grace = 60s;
+  CHECK_THROWS_WITH(run(options, program), "main");
+  CHECK(told);
+}
+
 STACKLESS_TEST("others ran under a switch trap while its owner slept") {
   bool other_ran = false;
   auto other = spawn([&]() -> task<> {
