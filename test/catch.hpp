@@ -23,26 +23,13 @@
 
 // An assertion may hold a co_await, but Catch2 repeats the expression in places that are never to
 // be evaluated, such as `false && static_cast<const bool&>(…)`, and GCC (seen with 12 and 14)
-// awaits there all the same. So these are its macros without the repetition, which is there for
+// awaits there all the same. So this is its macro without the repetition, which is there for
 // warnings only.
 #if STACKLESS_CATCH2_VERSION >= 3
-#undef INTERNAL_CATCH_TEST
-#define INTERNAL_CATCH_TEST(macroName, resultDisposition, ...)                                \
-  do {                                                                                        \
-    Catch::AssertionHandler catchAssertionHandler(                                            \
-        macroName##_catch_sr, CATCH_INTERNAL_LINEINFO, CATCH_INTERNAL_STRINGIFY(__VA_ARGS__), \
-        resultDisposition                                                                     \
-    );                                                                                        \
-    INTERNAL_CATCH_TRY {                                                                      \
-      CATCH_INTERNAL_START_WARNINGS_SUPPRESSION                                               \
-      CATCH_INTERNAL_SUPPRESS_PARENTHESES_WARNINGS                                            \
-      catchAssertionHandler.handleExpr(Catch::Decomposer() <= __VA_ARGS__);                   \
-      CATCH_INTERNAL_STOP_WARNINGS_SUPPRESSION                                                \
-    }                                                                                         \
-    INTERNAL_CATCH_CATCH(catchAssertionHandler)                                               \
-    catchAssertionHandler.complete();                                                         \
-  } while (false)
+#define STACKLESS_CATCH_COMPLETE(handler) handler.complete();
 #else
+#define STACKLESS_CATCH_COMPLETE(handler) INTERNAL_CATCH_REACT(handler)
+#endif
 #undef INTERNAL_CATCH_TEST
 #define INTERNAL_CATCH_TEST(macroName, resultDisposition, ...)                                \
   do {                                                                                        \
@@ -57,9 +44,8 @@
       CATCH_INTERNAL_STOP_WARNINGS_SUPPRESSION                                                \
     }                                                                                         \
     INTERNAL_CATCH_CATCH(catchAssertionHandler)                                               \
-    INTERNAL_CATCH_REACT(catchAssertionHandler)                                               \
+    STACKLESS_CATCH_COMPLETE(catchAssertionHandler)                                           \
   } while (false)
-#endif
 
 using Catch::Approx;
 
