@@ -288,7 +288,7 @@ class channel : public detail::channel_handle {
   /// No more values: receivers that wait are woken, waiting senders and the buffer are still
   /// served, later sends raise `channel_closed`. Closing again changes nothing.
   /// **Wakes**: receivers go to the tail in their order.
-  void close() const { changing().close(); }
+  void close(detail::site here = detail::site::current()) const { changing().close(here); }
 
   /// The ancestor's close: wakes nobody; an operation that would have to wait raises instead.
   void begin_closing() const { changing().begin_closing(); }

@@ -34,6 +34,8 @@ struct scheduler_options {
   io_choice io = io_choice::automatic;
   clock_choice clock = clock_choice::steady;
   deadlock_policy on_deadlock = deadlock_policy::raise;
+  bool keep_history = false;    ///< reports show the last 8 operations on each object; every switch
+                                ///< then costs a turn of the loop
   unsigned ring_entries = 256;  ///< size of the io_uring submission queue
   unsigned resumes_between_polls =
       64;  ///< loop turns (of up to 64 switches) between two looks at I/O

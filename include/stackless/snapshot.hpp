@@ -26,7 +26,14 @@ enum class operation_kind : std::uint8_t {
   lock,
   lock_shared,
   arrive,  ///< at a latch or a barrier: for the others
-  select
+  select,
+  // done to an object by others: only in `last_operation`
+  set,
+  reset,
+  release,
+  unlock,
+  notify,
+  count_down
 };
 enum class object_kind : std::uint8_t {
   none,
@@ -92,10 +99,11 @@ enum class operation_outcome : std::uint8_t {
   delivered,
   buffered,
   blocked,  ///< it began to wait
-  dropped,  ///< a `try_send` that found nobody, and no room
+  dropped,  ///< a `try_send` that found nobody and no room, or a notify
   refused,
   closed,
-  created
+  created,
+  done
 };
 
 /// The latest thing that was done with an object.
@@ -126,8 +134,10 @@ struct object_info {
   std::size_t children = 0;  ///< of a nursery, that have not ended; the cases of a select
   std::size_t count = 0;     ///< a semaphore's units, what a latch or a barrier still waits for
   bool is_closed = false;
-  std::vector<holder_info> holders;    ///< one for each handle; by tasklet, those outside first
-  std::optional<last_operation> last;  ///< nothing: nothing was ever done with it
+  std::vector<holder_info> holders;     ///< one for each handle; by tasklet, those outside first
+  std::optional<last_operation> last;   ///< nothing: nothing was ever done with it
+  std::vector<last_operation> history;  ///< the latest, oldest first; with
+                                        ///< `scheduler_options::keep_history`
 };
 
 /// A tasklet that ended not long ago.

@@ -64,7 +64,8 @@ hooks& scheduler_core::make_hooks() {
 }
 
 bool scheduler_core::hooked() const noexcept {
-  return hooks_ && (hooks_->switch_traps != 0 || hooks_->watcher != nullptr);
+  return hooks_ &&
+         (hooks_->switch_traps != 0 || hooks_->watcher != nullptr || hooks_->keeps_history);
 }
 
 void scheduler_core::hook_current() noexcept {
@@ -99,13 +100,24 @@ bool scheduler_core::is_uncaught(tasklet_block& t) noexcept {
   return !taken_by(own, t, t.error) && !(hooks_ && taken_by(hooks_->on_error, t, t.error));
 }
 
-void channel_core::tell_observer(scheduler_core& core, bool sending, bool will_block) const {
+void channel_core::tell_observer(scheduler_core& core, bool sending, bool will_block, site here) {
   if (!core.hooked()) return;  // any more
   hooks& h = *core.hooks_if_made();
   if (h.running) throw_misuse("an observer must not use tasklets and channels");
-  if (h.watcher == nullptr) return;
-  const running_hook running(core);
-  h.watcher->on_channel({display_name(), any_tasklet(*core.current()), sending, will_block});
+  if (h.watcher != nullptr) {
+    const running_hook running(core);
+    h.watcher->on_channel({display_name(), any_tasklet(*core.current()), sending, will_block});
+  }
+  if (!h.keeps_history || (will_block && (core.current()->attention & block_trap) != 0)) return;
+  action_outcome how = action_outcome::delivered;
+  if (will_block) {
+    how = action_outcome::blocked;
+  } else if (sending && !receivers_wait()) {
+    how = shut ? action_outcome::closed : action_outcome::buffered;
+  } else if (!sending && buffered == 0 && !senders_wait()) {
+    how = action_outcome::closed;
+  }
+  record(sending ? action_kind::send : action_kind::receive, how, here);
 }
 
 }  // namespace detail

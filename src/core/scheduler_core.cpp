@@ -61,6 +61,7 @@ void throw_outside_scheduler() {
 
 scheduler_core::scheduler_core(const scheduler_options& options) : options_(options) {
   time_marks_.reserve(time_marks_kept);
+  if (options.keep_history) make_hooks().keeps_history = true;
   note_time();
 }
 

@@ -144,6 +144,21 @@ std::string about_orphaned_channel(
   );
 }
 
+std::string about_lost_notify(const tasklet_info& subject, const object_info& object) {
+  // One that waits for a condition has found it false after the notify: which step is missing is
+  // not known.
+  const auto own = std::count_if(subject.stack.begin(), subject.stack.end(), [](const auto& frame) {
+    return frame.in_library &&
+           frame.function.find("condition_variable::wait") != frame.function.npos;
+  });
+  if (own != 1) return {};
+  return fmt::format(
+      "make a condition true before the notify ({}), and wait by wait(guard, condition): that does "
+      "not wait for what has happened already.",
+      place(object.last->at.file, object.last->at.line)
+  );
+}
+
 }  // namespace
 
 std::string advise(const snapshot_data& state, const finding& found) {
@@ -176,6 +191,7 @@ std::string advise(const snapshot_data& state, const finding& found) {
         called(*object)
     );
   case verdict::lost_notification:
+    if (object->kind == object_kind::condition_variable) return about_lost_notify(subject, *object);
     return fmt::format(
         "give {} room for 1: the value offered{} would have waited in it.", called(*object),
         object->last->at.line == 0

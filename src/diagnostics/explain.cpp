@@ -238,6 +238,12 @@ class sentence {
     std::string when;
     if (last.tasklet != 0 && subject_.waits.since_step > last.step)
       when = counted(subject_.waits.since_step - last.step, "step ", "steps ");
+    if (object_->kind == object_kind::condition_variable)
+      return fmt::format(
+          "{} notified {} {}BEFORE {} began to wait; nobody was waiting then, and a condition "
+          "variable does not remember",
+          who, called(*object_), when, name(subject_.id)
+      );
     return fmt::format(
         "{} offered a value on {} {}BEFORE {} began to wait; nobody was waiting then, and it was "
         "dropped",

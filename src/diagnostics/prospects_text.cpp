@@ -20,13 +20,18 @@ std::string_view outcome_of(const last_operation& last) {
   case operation_outcome::blocked:
     return "began to wait";
   case operation_outcome::dropped:
-    return "DROPPED: nobody was waiting";
+    return last.operation == operation_kind::notify ? "DROPPED, 0 waiters"
+                                                    : "DROPPED: nobody was waiting";
   case operation_outcome::refused:
     return "refused";
   case operation_outcome::closed:
     return "closed";
   case operation_outcome::created:
     return "created";
+  case operation_outcome::done:
+    return last.operation == operation_kind::lock || last.operation == operation_kind::lock_shared
+               ? "taken"
+               : "";
   case operation_outcome::none:
     break;
   }
@@ -104,8 +109,28 @@ std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t
 }
 
 std::string tasklet_printer::last_of(const object_info& object) const {
-  if (!object.last) return "nothing was ever sent or received";
-  const last_operation& last = *object.last;
+  if (object.last) return text_of(*object.last);
+  return object.kind == object_kind::channel ? "nothing was ever sent or received"
+                                             : "nothing was ever done with it";
+}
+
+void tasklet_printer::history_of(const object_info& object, const std::string& name) {
+  const std::string margin(indent, ' ');
+  if (!state_.tracked) return;
+  if (object.history.empty()) {
+    if (object.last || object.kind == object_kind::channel)
+      out_.paragraph(margin + "last on " + name + ": ", last_of(object));
+    return;
+  }
+  if (!shown_histories_.insert(object.id).second) {
+    out_.line(margin + "last on " + name + ": see above");
+    return;
+  }
+  out_.line(margin + "last on " + name + ":");
+  for (const last_operation& past : object.history) out_.paragraph(margin + "  ", text_of(past));
+}
+
+std::string tasklet_printer::text_of(const last_operation& last) const {
   std::vector<std::string> items;
   if (last.tasklet != 0) {
     items.push_back(fmt::format("step {}", last.step));
@@ -143,6 +168,8 @@ void tasklet_printer::prospects(const tasklet_info& t) {
   if (object->kind != object_kind::channel) {
     const std::string who = sync_prospects(t, *object);
     if (!who.empty()) out_.paragraph(margin + "freed by: ", who);
+    if (object->kind != object_kind::nursery && object->kind != object_kind::select)
+      history_of(*object, called(*object));
     return;
   }
   const bool receives = t.waits.operation == operation_kind::receive;
@@ -153,7 +180,7 @@ void tasklet_printer::prospects(const tasklet_info& t) {
                                  receives ? " or its close" : "", holders_of(*object, t.id)
                              )
   );
-  if (state_.tracked) out_.paragraph(margin + "last on " + name + ": ", last_of(*object));
+  history_of(*object, name);
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

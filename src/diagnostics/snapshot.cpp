@@ -215,6 +215,8 @@ class photographer {
       if (object.kind == object_kind::tasklet) object.name = name_of(object.tasklet);
       if (object.last && object.last->tasklet != 0)
         object.last->tasklet_name = name_of(object.last->tasklet);
+      for (last_operation& past : object.history)
+        if (past.tasklet != 0) past.tasklet_name = name_of(past.tasklet);
     }
   }
 

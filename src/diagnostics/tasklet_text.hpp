@@ -59,12 +59,15 @@ class tasklet_printer {
   [[nodiscard]] std::string holders_of(const object_info& object, std::uint64_t waiter) const;
   [[nodiscard]] std::uint32_t shown_frame(const holder_info& holder) const;
   [[nodiscard]] std::string last_of(const object_info& object) const;
+  [[nodiscard]] std::string text_of(const last_operation& last) const;
+  void history_of(const object_info& object, const std::string& name);
 
   page& out_;
   const snapshot_data& state_;
   frame_table table_;
   source_text sources_;
   std::set<std::tuple<std::string_view, std::uint32_t, std::uint32_t>> shown_;
+  std::set<std::uint64_t> shown_histories_;
 };
 
 /// `(blocked)`, as far as it matters to one who waits for it.

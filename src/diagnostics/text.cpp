@@ -132,6 +132,12 @@ void write_crowd(page& out, tasklet_printer& printer, const deadlock_report& rep
   write_groups(out, printer, "not counted (paused, or they wake nobody)", others, told);
 }
 
+bool touched_by(const object_info& object, std::uint64_t tasklet) {
+  const auto by = [&](const last_operation& done) { return done.tasklet == tasklet; };
+  return (object.last && by(*object.last)) ||
+         std::any_of(object.history.begin(), object.history.end(), by);
+}
+
 void write_ended(page& out, tasklet_printer& printer, const deadlock_report& report) {
   const bool any_may_matter = report.why == verdict::orphaned_channel ||
                               report.why == verdict::self_wait ||
@@ -141,7 +147,7 @@ void write_ended(page& out, tasklet_printer& printer, const deadlock_report& rep
     const bool touched = std::any_of(report.core.begin(), report.core.end(), [&](std::uint64_t id) {
       const tasklet_info* t = report.find_tasklet(id);
       const object_info* object = t == nullptr ? nullptr : report.find_object(t->waits.object);
-      return object != nullptr && object->last && object->last->tasklet == ended.id;
+      return object != nullptr && touched_by(*object, ended.id);
     });
     if (touched || any_may_matter || !ended.error.empty()) shown.push_back(&ended);
   }

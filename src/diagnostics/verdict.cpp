@@ -20,8 +20,11 @@ bool has_ended(const snapshot_data& state, std::uint64_t tasklet) {
 
 /// A value was offered in vain before `t` began to wait. Later it would have been taken.
 bool missed_a_value(const snapshot_data& state, const tasklet_info& t) {
-  if (t.waits.operation != operation_kind::receive) return false;
   const object_info* object = state.find_object(t.waits.object);
+  if (object != nullptr && object->kind == object_kind::condition_variable)
+    return t.waits.operation == operation_kind::wait && object->last &&
+           object->last->outcome == operation_outcome::dropped;
+  if (t.waits.operation != operation_kind::receive) return false;
   return object != nullptr && object->last && object->last->operation == operation_kind::send &&
          object->last->attempted_only && object->last->outcome == operation_outcome::dropped;
 }
@@ -77,7 +80,11 @@ void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& f
   const object_info* object = state.find_object(t.waits.object);
   if (!waits_for_others(t) || is_join(t) || object == nullptr) return;
   if (object->kind != object_kind::channel) {
-    if (found.only_core) found.why = verdict::never_signalled;
+    if (missed_a_value(state, t)) {
+      found.why = verdict::lost_notification;
+    } else if (found.only_core) {
+      found.why = verdict::never_signalled;
+    }
     return;
   }
   if (missed_a_value(state, t)) {

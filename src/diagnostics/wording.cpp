@@ -196,6 +196,18 @@ std::string_view verb(operation_kind operation) {
     return "arrive and wait";
   case operation_kind::select:
     return "select";
+  case operation_kind::set:
+    return "set";
+  case operation_kind::reset:
+    return "reset";
+  case operation_kind::release:
+    return "release";
+  case operation_kind::unlock:
+    return "unlock";
+  case operation_kind::notify:
+    return "notify";
+  case operation_kind::count_down:
+    return "count_down";
   }
   return "nothing";
 }

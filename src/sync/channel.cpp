@@ -1,4 +1,5 @@
 #include <stackless/channel.hpp>
+#include <stackless/detail/hooks.hpp>
 #include <stackless/snapshot.hpp>
 
 #include "sync/place_text.hpp"
@@ -37,13 +38,27 @@ channel_core::channel_core(
 #endif
 }
 
-void channel_core::close() noexcept {
+void channel_core::close(site here) noexcept {
   closed_ = shut = true;
   while (receivers_wait()) {
     wait& receiver = dequeue_receiver();
     receiver.owner->home->wake(receiver, wait_outcome::closed);
   }
-  note(action_kind::close, action_outcome::closed, acting_scheduler(), site{});
+  note(action_kind::close, action_outcome::closed, acting_scheduler(), here);
+  record(action_kind::close, action_outcome::closed, here);
+}
+
+void channel_core::add_to_history(
+    [[maybe_unused]] action_kind what,
+    [[maybe_unused]] action_outcome how,
+    [[maybe_unused]] site here,
+    [[maybe_unused]] bool attempted
+) noexcept {
+#if STACKLESS_TRACKING
+  if (!active_scheduler->hooks_if_made()->keeps_history) return;
+  const tasklet_block* who = active_scheduler->current();
+  history_.add({what, how, attempted, who != nullptr ? who->id : 0, active_scheduler->step, here});
+#endif
 }
 
 void channel_core::last_handle_gone() noexcept {
@@ -87,42 +102,12 @@ void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<cons
 #if STACKLESS_TRACKING
   for (const list_hook* hook = handles_.next; hook != &handles_; hook = hook->next)
     handles.push_back(hook);
+  info.history = history_.list();
   if (last_.what.action == action_kind::none) return;
-  last_operation last;
-  switch (last_.what.action) {
-  case action_kind::send:
-    last.operation = operation_kind::send;
-    break;
-  case action_kind::receive:
-    last.operation = operation_kind::receive;
-    break;
-  default:
-    break;
-  }
-  switch (last_.what.outcome) {
-  case action_outcome::delivered:
-    last.outcome = operation_outcome::delivered;
-    break;
-  case action_outcome::buffered:
-    last.outcome = operation_outcome::buffered;
-    break;
-  case action_outcome::dropped:
-    last.outcome = operation_outcome::dropped;
-    break;
-  case action_outcome::closed:
-    last.outcome = operation_outcome::closed;
-    break;
-  case action_outcome::blocked:
-    last.outcome = operation_outcome::blocked;
-    break;
-  default:
-    break;
-  }
-  last.attempted_only = last_.what.attempted;
-  last.tasklet = last_.tasklet;
-  last.step = last_.step;
-  last.at = {last_.at.file_name(), last_.at.line(), last_.at.column(), {}};
-  info.last = std::move(last);
+  info.last = to_operation(
+      {last_.what.action, last_.what.outcome, last_.what.attempted, last_.tasklet, last_.step,
+       last_.at}
+  );
 #endif
 }
 

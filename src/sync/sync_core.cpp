@@ -1,3 +1,4 @@
+#include <stackless/detail/hooks.hpp>
 #include <stackless/detail/sync_core.hpp>
 #include <stackless/snapshot.hpp>
 
@@ -28,6 +29,23 @@ std::string_view word_for(object_kind kind) noexcept {
   }
 }
 
+#if STACKLESS_TRACKING
+action_kind waiting_action(wait_kind kind) noexcept {
+  switch (kind) {
+  case wait_kind::acquire:
+    return action_kind::acquire;
+  case wait_kind::lock:
+    return action_kind::lock;
+  case wait_kind::lock_shared:
+    return action_kind::lock_shared;
+  case wait_kind::arrive:
+    return action_kind::arrive;
+  default:
+    return action_kind::wait;
+  }
+}
+#endif
+
 }  // namespace
 
 sync_core::~sync_core() {
@@ -45,6 +63,36 @@ tasklet_block* sync_core::acting() {
   return active_scheduler->current();
 }
 
+void sync_core::note(
+    [[maybe_unused]] action_kind what,
+    [[maybe_unused]] action_outcome how,
+    [[maybe_unused]] site here,
+    [[maybe_unused]] bool attempted
+) noexcept {
+#if STACKLESS_TRACKING
+  const scheduler_core* core = acting_scheduler();
+  last_ = {what,
+           how,
+           attempted,
+           core != nullptr ? core->current()->id : 0,
+           core != nullptr ? core->step : 0,
+           here};
+  if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr &&
+      active_scheduler->hooks_if_made()->keeps_history)
+    history_.add(last_);
+#endif
+}
+
+void sync_core::note_wait([[maybe_unused]] wait_kind kind, [[maybe_unused]] site here) noexcept {
+#if STACKLESS_TRACKING
+  if (!active_scheduler->hooks_if_made()->keeps_history) return;
+  history_.add(
+      {waiting_action(kind), action_outcome::blocked, false, active_scheduler->current()->id,
+       active_scheduler->step, kind == wait_kind::notify ? site{} : here}
+  );  // the library's own, not the waiter's
+#endif
+}
+
 std::string sync_core::display_name() const {
   if (!name_.empty()) return name_;
   return std::string(word_for(kind_)) + place_text(made_at_);
@@ -56,6 +104,10 @@ void sync_core::describe(object_info& info, std::vector<const void*>&) const {
   info.type = word_for(kind_);
   info.made_at = {made_at_.file_name(), made_at_.line(), made_at_.column(), {}};
   waiting_.for_each([&](const wait&) { ++info.waiting; });
+#if STACKLESS_TRACKING
+  info.history = history_.list();
+  if (last_.what != action_kind::none) info.last = to_operation(last_);
+#endif
 }
 
 void throw_object_gone() {

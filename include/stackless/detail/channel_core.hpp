@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/history.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/object_name.hpp>
 
@@ -21,9 +22,6 @@ enum class channel_preference : std::int8_t { receiver = -1, neither = 0, sender
 using channel_name = object_name;
 
 namespace detail {
-
-enum class action_kind : std::uint8_t { none, send, receive, close };
-enum class action_outcome : std::uint8_t { none, delivered, buffered, blocked, dropped, closed };
 
 /// What an exchange makes of the ring.
 enum class exchange : std::uint8_t {
@@ -80,6 +78,12 @@ class channel_core : public wait_object {
     return queue.pop_front();
   }
 
+  /// In a history, if one is kept: what fast paths do is recorded by `tell_observer`.
+  void record(action_kind what, action_outcome how, site here, bool attempted = false) noexcept {
+    if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr) [[unlikely]]
+      add_to_history(what, how, here, attempted);
+  }
+
   /// Called before an operation of `t` would join the queue.
   /// \throws block_trap_error
   void check_block_trap(const tasklet_block& t) const {
@@ -88,7 +92,7 @@ class channel_core : public wait_object {
   }
 
   /// \throws what the observer throws; nothing has changed then
-  void tell_observer(scheduler_core& core, bool sending, bool will_block) const;
+  void tell_observer(scheduler_core& core, bool sending, bool will_block, site here);
   /// \throws std::logic_error inside an observer
   static void check_not_in_hook() {
     if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr) [[unlikely]]
@@ -98,7 +102,7 @@ class channel_core : public wait_object {
   [[nodiscard]] bool closed() const noexcept { return closed_; }
   void begin_closing() noexcept { shut = true; }
   void open() noexcept { shut = closed_ = false; }
-  void close() noexcept;
+  void close(site here = {}) noexcept;
   void close_for_good() noexcept;  ///< the last handle is gone
   [[noreturn]] void throw_closed(const char* operation) const;
   [[noreturn]] void throw_block_trap() const;
@@ -171,6 +175,7 @@ class channel_core : public wait_object {
     return partner_preferred ? exchange::direct : exchange::without_switch;
   }
   void last_handle_gone() noexcept;
+  void add_to_history(action_kind what, action_outcome how, site here, bool attempted) noexcept;
 
 #if STACKLESS_TRACKING
   list_hook handles_;
@@ -184,6 +189,9 @@ class channel_core : public wait_object {
   std::string name_;
   site made_at_;
   const std::type_info& element_;
+#if STACKLESS_TRACKING
+  object_history history_;
+#endif
 };
 
 /// A counted reference to a channel that its channel knows by address: reports tell who holds what.

@@ -85,6 +85,7 @@ class channel_state final : public channel_core {
     if (receivers_wait()) {
       wait& receiver = give(w);
       note(action_kind::send, action_outcome::delivered, &core, here);
+      record(action_kind::send, action_outcome::delivered, here);
       receiver.owner->home->wake(receiver);
       return true;
     }
@@ -93,12 +94,14 @@ class channel_state final : public channel_core {
     buffer_.push_back(std::move(*w.value));
     ++buffered;
     note(action_kind::send, action_outcome::buffered, &core, here);
+    record(action_kind::send, action_outcome::buffered, here);
     return true;
   }
 
   bool select_receive(receive_wait<T>& w, scheduler_core& core, site here) {
     if (take(w.slot, core.current()->error)) {
       note(action_kind::receive, action_outcome::delivered, &core, here);
+      record(action_kind::receive, action_outcome::delivered, here);
       return true;
     }
     if (!shut) return false;
@@ -135,6 +138,7 @@ class channel_state final : public channel_core {
       outcome = action_outcome::buffered;
     }
     note(action_kind::send, outcome, acting_scheduler(), here, true);
+    record(action_kind::send, outcome, here, true);
     return outcome;
   }
 
@@ -144,6 +148,7 @@ class channel_state final : public channel_core {
     std::exception_ptr error;
     if (!take(slot, error)) return false;
     note(action_kind::receive, action_outcome::delivered, acting_scheduler(), here, true);
+    record(action_kind::receive, action_outcome::delivered, here, true);
     if (error) std::rethrow_exception(error);
     return true;
   }
@@ -154,7 +159,7 @@ class channel_state final : public channel_core {
     check_attention(me);
     const bool would_wait = !receivers_wait() && !shut && (w.has_error() || !may_buffer());
     if ((me.attention & hooked) != 0) [[unlikely]]
-      tell_observer(core, true, would_wait);
+      tell_observer(core, true, would_wait, here);
     if (receivers_wait()) {
       if (send_exchange != exchange::without_switch && queue.front().owner->home == &core) {
         core.check_switch_trap(true);
@@ -184,7 +189,7 @@ class channel_state final : public channel_core {
     tasklet_block& me = *core.current();
     check_attention(me);
     if ((me.attention & hooked) != 0) [[unlikely]]
-      tell_observer(core, false, buffered == 0 && !senders_wait() && !shut);
+      tell_observer(core, false, buffered == 0 && !senders_wait() && !shut, here);
     if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait() &&
         queue.front().owner->home == &core) {
       core.check_switch_trap(true);

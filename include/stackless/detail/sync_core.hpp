@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/history.hpp>
 #include <stackless/detail/promise.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/object_name.hpp>
@@ -25,6 +26,10 @@ class sync_core : public wait_object {
   }
   void enqueue(wait& w) noexcept { waiting_.push_back(w); }
   void describe(object_info& info, std::vector<const void*>& handles) const override;
+
+  /// Remembers what was done with it, for reports. A wait that begins is only for the history.
+  void note(action_kind what, action_outcome how, site here, bool attempted = false) noexcept;
+  void note_wait(wait_kind kind, site here) noexcept;
 
   [[nodiscard]] std::string display_name() const;
   [[nodiscard]] bool anybody_waits() const noexcept { return !waiting_.empty(); }
@@ -54,6 +59,10 @@ class sync_core : public wait_object {
   std::string name_;
   site made_at_;
   object_kind kind_;
+#if STACKLESS_TRACKING
+  action last_;
+  object_history history_;
+#endif
 };
 
 [[noreturn]] void throw_object_gone();
@@ -82,6 +91,8 @@ class sync_awaiter {
     scheduler_core& scheduler = *active_scheduler;
     tasklet_block& me = *scheduler.current();
     core().enqueue(wait_);
+    if (scheduler.hooks_if_made() != nullptr) [[unlikely]]
+      core().note_wait(wait_.kind(), here);
     const std::coroutine_handle<> next = scheduler.block(wait_, h.promise(), here);
     scheduler.check_circle(me);
     return next;

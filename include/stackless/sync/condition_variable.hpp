@@ -19,6 +19,12 @@ class condition_core final : public sync_core {
     if (anybody_waits()) wake_first();
   }
   void notify_all() noexcept { wake_all(); }
+  void note_notify(site here) noexcept {
+    note(
+        action_kind::notify, anybody_waits() ? action_outcome::delivered : action_outcome::dropped,
+        here
+    );
+  }
 };
 
 class notify_awaiter : public sync_awaiter<condition_core> {
@@ -76,8 +82,14 @@ class condition_variable {
   }
 
   /// Plain functions. **Wakes**: the first who waits, or all, go to the tail.
-  void notify_one() noexcept { core_.notify_one(); }
-  void notify_all() noexcept { core_.notify_all(); }
+  void notify_one(detail::site here = detail::site::current()) noexcept {
+    core_.note_notify(here);
+    core_.notify_one();
+  }
+  void notify_all(detail::site here = detail::site::current()) noexcept {
+    core_.note_notify(here);
+    core_.notify_all();
+  }
 
  private:
   detail::condition_core core_;

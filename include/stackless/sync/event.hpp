@@ -20,6 +20,12 @@ class event_core final : public sync_core {
     if (automatic_) set();
   }
   void set() noexcept;
+  void set_at(site here) noexcept {
+    note(
+        action_kind::set, anybody_waits() ? action_outcome::delivered : action_outcome::done, here
+    );
+    set();
+  }
   void reset();
   [[nodiscard]] bool is_set() const noexcept { return is_set_; }
 
@@ -41,8 +47,11 @@ class event {
   event& operator=(const event&) = delete;
 
   /// A plain function. **Wakes**: all who wait go to the tail in their order.
-  void set() noexcept { core_.set(); }
-  void reset() { core_.reset(); }
+  void set(detail::site here = detail::site::current()) noexcept { core_.set_at(here); }
+  void reset(detail::site here = detail::site::current()) {
+    core_.note(detail::action_kind::reset, detail::action_outcome::done, here);
+    core_.reset();
+  }
   [[nodiscard]] bool is_set() const noexcept { return core_.is_set(); }
 
   /// Waits until it is set; goes on at once if it is.
@@ -64,8 +73,11 @@ class auto_event {
   auto_event(const auto_event&) = delete;
   auto_event& operator=(const auto_event&) = delete;
 
-  void set() noexcept { core_.set(); }
-  void reset() { core_.reset(); }
+  void set(detail::site here = detail::site::current()) noexcept { core_.set_at(here); }
+  void reset(detail::site here = detail::site::current()) {
+    core_.note(detail::action_kind::reset, detail::action_outcome::done, here);
+    core_.reset();
+  }
   [[nodiscard]] bool is_set() const noexcept { return core_.is_set(); }
 
   /// **Cancellation**: a cancel point; one that raised has not used it up.

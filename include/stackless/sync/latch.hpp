@@ -89,7 +89,10 @@ class latch {
 
   /// A plain function. **Errors**: `std::logic_error` below zero; nothing is counted then.
   /// **Wakes**: at zero all who wait go to the tail, in their order.
-  void count_down(std::size_t by = 1) { core_.count_down(by); }
+  void count_down(std::size_t by = 1, detail::site here = detail::site::current()) {
+    core_.count_down(by);
+    core_.note(detail::action_kind::count_down, detail::action_outcome::done, here);
+  }
   [[nodiscard]] std::size_t count() const noexcept { return core_.count(); }
 
   /// Waits for zero. **Cancellation**: a cancel point.

@@ -83,7 +83,9 @@ class [[nodiscard("the mutex is unlocked when the guard ends")]] mutex_guard {
   [[nodiscard]] bool owns_lock() const noexcept { return core_ != nullptr; }
   /// The one who has waited longest gets it, and goes to the tail. Nothing if it is empty.
   void unlock() noexcept {
-    if (core_ != nullptr) std::exchange(core_, nullptr)->unlock();
+    if (core_ == nullptr) return;
+    core_->note(detail::action_kind::unlock, detail::action_outcome::done, {});
+    std::exchange(core_, nullptr)->unlock();
   }
 
   /// The mutex belongs to no tasklet from now on: for a guard that is handed to another one.
@@ -105,9 +107,10 @@ class lock_awaiter : public sync_awaiter<mutex_core> {
  public:
   explicit lock_awaiter(mutex_core& core) noexcept
       : sync_awaiter<mutex_core>(core, wait_kind::lock) {}
-  mutex_guard await_resume() {
+  mutex_guard await_resume(site here = site::current()) {
     finish();
     core().check_granted();
+    core().note(action_kind::lock, action_outcome::done, here);
     return mutex_guard(core());
   }
 };
@@ -145,8 +148,9 @@ class mutex {
 
   /// A plain function: the guard, or nothing if it is locked. Outside of tasklets nobody owns it.
   /// **Errors**: `broken_mutex`.
-  [[nodiscard]] std::optional<mutex_guard> try_lock() {
+  [[nodiscard]] std::optional<mutex_guard> try_lock(detail::site here = detail::site::current()) {
     if (!core_.try_lock()) return std::nullopt;
+    core_.note(detail::action_kind::lock, detail::action_outcome::done, here, true);
     return std::optional<mutex_guard>(std::in_place, core_);
   }
 

@@ -106,7 +106,10 @@ class semaphore {
     return std::optional<semaphore_unit>(std::in_place, core_);
   }
   /// Adds units. A plain function. **Wakes**: as many who wait go to the tail, in their order.
-  void release(std::size_t units = 1) noexcept { core_.release(units); }
+  void release(std::size_t units = 1, detail::site here = detail::site::current()) noexcept {
+    core_.note(detail::action_kind::release, detail::action_outcome::done, here);
+    core_.release(units);
+  }
   [[nodiscard]] std::size_t available() const noexcept { return core_.available(); }
 
  private:

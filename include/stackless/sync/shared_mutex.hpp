@@ -61,6 +61,7 @@ class [[nodiscard("the mutex is unlocked when the guard ends")]] shared_mutex_gu
   void unlock() noexcept {
     shared_mutex_core* core = std::exchange(core_, nullptr);
     if (core == nullptr) return;
+    core->note(action_kind::unlock, action_outcome::done, {});
     if constexpr (Shared) {
       core->unlock_shared();
     } else {
@@ -77,8 +78,9 @@ class shared_lock_awaiter : public sync_awaiter<shared_mutex_core> {
  public:
   explicit shared_lock_awaiter(shared_mutex_core& core) noexcept
       : sync_awaiter<shared_mutex_core>(core, Shared ? wait_kind::lock_shared : wait_kind::lock) {}
-  shared_mutex_guard<Shared> await_resume() {
+  shared_mutex_guard<Shared> await_resume(site here = site::current()) {
     finish();
+    core().note(Shared ? action_kind::lock_shared : action_kind::lock, action_outcome::done, here);
     return shared_mutex_guard<Shared>(core());
   }
 };
