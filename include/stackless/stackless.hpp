@@ -2,12 +2,14 @@
 
 // Everything but io/ and testing.hpp.
 
+#include <stackless/async_generator.hpp>
 #include <stackless/async_stack.hpp>
 #include <stackless/cancel.hpp>
 #include <stackless/channel.hpp>
 #include <stackless/combine.hpp>
 #include <stackless/deadlock.hpp>
 #include <stackless/error.hpp>
+#include <stackless/generator.hpp>
 #include <stackless/nursery.hpp>
 #include <stackless/observer.hpp>
 #include <stackless/scheduler.hpp>

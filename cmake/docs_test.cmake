@@ -1,0 +1,30 @@
+# Checks that what a page of docs/ shows of an example is in it, word for word.
+#   cmake -DDOCS=docs -P docs_test.cmake
+#
+# A page shows one with a line that ends in `[examples/NAME.cpp](../examples/NAME.cpp):` and a block of C++ below it.
+cmake_minimum_required(VERSION 3.25)
+
+file(GLOB pages "${DOCS}/*.md")
+set(shown 0)
+foreach(page IN LISTS pages)
+  file(READ "${page}" text)
+  while(text MATCHES "\\(\\.\\./(examples/[a-z_]+\\.cpp)\\):\n\n```cpp\n")
+    set(example "${CMAKE_MATCH_1}")
+    string(FIND "${text}" "${CMAKE_MATCH_0}" at)
+    string(LENGTH "${CMAKE_MATCH_0}" length)
+    math(EXPR at "${at} + ${length}")
+    string(SUBSTRING "${text}" ${at} -1 text)
+    string(FIND "${text}" "```" end)
+    string(SUBSTRING "${text}" 0 ${end} snippet)
+    file(READ "${DOCS}/../${example}" program)
+    string(FIND "${program}" "${snippet}" found)
+    if(found EQUAL -1)
+      message(FATAL_ERROR "${page} shows another program than ${example}:\n${snippet}")
+    endif()
+    math(EXPR shown "${shown} + 1")
+  endwhile()
+endforeach()
+if(shown EQUAL 0)
+  message(FATAL_ERROR "no page of ${DOCS} shows an example")
+endif()
+message("${shown} examples are shown as they are")
