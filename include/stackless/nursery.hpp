@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/cancel.hpp>
+#include <stackless/detail/starting.hpp>
 #include <stackless/detail/tasklet_entry.hpp>
 #include <stackless/scheduler.hpp>
 
@@ -14,11 +15,18 @@ namespace stackless::inline STACKLESS_ABI {
 
 class nursery;
 
+/// `with_nursery(collect_errors, body)`: no error cancels the others, see there.
+struct collect_errors_t {
+  explicit collect_errors_t() = default;
+};
+inline constexpr collect_errors_t collect_errors{};
+
 /// How a nursery stands.
 struct nursery_statistics {
   std::size_t running = 0;  ///< children that have not ended, daemons included
   std::size_t daemons = 0;  ///< of these
   std::size_t spawned = 0;  ///< in all
+  std::size_t failed = 0;   ///< children that ended with an error which the nursery raises
   bool cancelled = false;
 };
 
@@ -27,15 +35,29 @@ namespace detail {
 /// The part of a nursery that spawns, counts, joins and collects errors.
 class nursery_core final : public child_group, public wait_object {
  public:
-  explicit nursery_core(site here);
+  nursery_core(site here, bool collects);
   ~nursery_core();
 
   void adopt(tasklet_block& child, bool daemon) noexcept;
   void cancel(std::string reason);
   void child_ended(tasklet_block& t) noexcept override;
 
-  /// The body, or its join, has ended with this error: the children are cancelled.
+  // What `child_ended` consists of.
+  void child_left(tasklet_block& t) noexcept;
+  /// A child has ended with this error.
+  void child_failed(std::exception_ptr error) noexcept;
+
+  /// The body has ended with this error.
+  void body_failed(std::exception_ptr error) noexcept;
+  /// This error came from outside: the children are cancelled.
   void fail(std::exception_ptr error) noexcept;
+  void wake_if_done() noexcept;
+  /// While somebody waits for a child's start, the nursery does not end.
+  void hold() noexcept { ++holds_; }
+  void unhold() noexcept {
+    --holds_;
+    wake_if_done();
+  }
   /// All children have ended, and the scope was left. \throws what the nursery ends with
   void finish();
 
@@ -61,12 +83,13 @@ class nursery_core final : public child_group, public wait_object {
 
   void cancel_everything() noexcept;
   void take_error(std::exception_ptr error) noexcept;
-  void wake_if_done() noexcept;
 
   daemon_group daemons_{*this};
   nursery_statistics numbers_;
   wait* joiner_ = nullptr;
   std::exception_ptr error_;
+  std::size_t holds_ = 0;
+  bool collects_;
   bool cut_short_ = false;  ///< the body or a child was ended by `cancelled`
   site made_at_;
 };
@@ -125,6 +148,27 @@ class nursery {
     return make(name.origin(), false, std::move(f), std::move(args)...);
   }
 
+  /// As `spawn`, to be awaited: goes on when the child says that it has started, and gives the
+  /// value that came with it. `f` is called with a `started<T>` before the arguments:
+  ///
+  ///     auto port = co_await n.spawn_ready<int>("server", serve, address);
+  ///
+  /// **Cancellation**: cancels the child, waits for its end, and raises then.
+  /// **Errors**: the child's, if it fails before it has started (then it is not the nursery's);
+  /// `std::logic_error` if it ends without having said so, `tasklet_killed` if it was killed or
+  /// cancelled. Once it has started it is a child as any other; so it is when nobody awaits this.
+  template <class T = void, class F, class... A>
+    requires task_function<std::decay_t<F>, started<T>, std::decay_t<A>...>
+  detail::start_operation<T> spawn_ready(F&& f, A&&... args) {
+    detail::spawn_origin unnamed;
+    return start<T>(unnamed, std::forward<F>(f), std::forward<A>(args)...);
+  }
+  template <class T = void, class F, class... A>
+    requires task_function<std::decay_t<F>, started<T>, std::decay_t<A>...>
+  detail::start_operation<T> spawn_ready(tasklet_name name, F&& f, A&&... args) {
+    return start<T>(name.origin(), std::forward<F>(f), std::forward<A>(args)...);
+  }
+
   /// A child that the nursery does not wait for: it is cancelled when only such are left.
   template <class F, class... A>
     requires task_function<F, A...>
@@ -151,22 +195,69 @@ class nursery {
   [[nodiscard]] nursery_statistics statistics() const noexcept { return core_.statistics(); }
 
   /// For the library.
-  explicit nursery(detail::site here) : core_(here) {}
+  explicit nursery(detail::site here, bool collects = false) : core_(here, collects) {}
   [[nodiscard]] detail::nursery_core& core() noexcept { return core_; }
 
  private:
   template <class F, class... A>
   tasklet<task_result_t<F, A...>> make(detail::spawn_origin& origin, bool daemon, F f, A... args) {
-    using result = task_result_t<F, A...>;
-    auto& child = detail::make_tasklet<result, detail::group_member>(
+    return tasklet<task_result_t<F, A...>>(
+        make_block(origin, daemon, std::move(f), std::move(args)...)
+    );
+  }
+  template <class F, class... A>
+  detail::block_with_result<task_result_t<F, A...>>& make_block(
+      detail::spawn_origin& origin, bool daemon, F f, A... args
+  ) {
+    auto& child = detail::make_tasklet<task_result_t<F, A...>, detail::group_member>(
         detail::running_scheduler(), origin, std::move(f), std::move(args)...
     );
     core_.adopt(child, daemon);
-    return tasklet<result>(child);
+    return child;
+  }
+
+  template <class T, class F, class... A>
+  detail::start_operation<T> start(detail::spawn_origin& origin, F&& f, A&&... args) {
+    detail::check_start_arguments<F, A...>();
+    return detail::start_operation<T>(core_, [&](started<T> signal) -> detail::tasklet_block& {
+      return make_block(
+          origin, false, std::decay_t<F>(std::forward<F>(f)), std::move(signal),
+          std::decay_t<A>(std::forward<A>(args))...
+      );
+    });
   }
 
   detail::nursery_core core_;
 };
+
+namespace detail {
+template <class F>
+task<task_result_t<F&, nursery&>> run_nursery(F&& body, bool collects, site here) {
+  using result = task_result_t<F&, nursery&>;
+  check_scope_callable<F>();
+  nursery n(here, collects);
+  [[maybe_unused]] completion<result> value{};
+  try {
+    if constexpr (std::is_void_v<result>) {
+      co_await body(n);
+    } else {
+      value.emplace(co_await body(n));
+    }
+  } catch (...) {
+    n.core().body_failed(std::current_exception());
+  }
+  try {
+    co_await n.join();
+  } catch (...) {
+    n.core().fail(std::current_exception());
+  }
+  n.core().finish();
+  if constexpr (!std::is_void_v<result>) {
+    if (!value) throw cancelled();
+    co_return std::move(*value);
+  }
+}
+}  // namespace detail
 
 /// Runs `co_await body(nursery)` and then waits until all tasklets that it spawned there have
 /// ended, on every path. Gives the body's result.
@@ -182,29 +273,19 @@ template <class F>
 task<task_result_t<F&, nursery&>> with_nursery(
     F&& body, detail::site here = detail::site::current()
 ) {
-  using result = task_result_t<F&, nursery&>;
   detail::check_scope_callable<F>();
-  nursery n(here);
-  [[maybe_unused]] detail::completion<result> value{};
-  try {
-    if constexpr (std::is_void_v<result>) {
-      co_await body(n);
-    } else {
-      value.emplace(co_await body(n));
-    }
-  } catch (...) {
-    n.core().fail(std::current_exception());
-  }
-  try {
-    co_await n.join();
-  } catch (...) {
-    n.core().fail(std::current_exception());
-  }
-  n.core().finish();
-  if constexpr (!std::is_void_v<result>) {
-    if (!value) throw cancelled();
-    co_return std::move(*value);
-  }
+  return detail::run_nursery(std::forward<F>(body), false, here);
+}
+
+/// As above, but an error, of the body or a child, does not cancel the others: all run to their
+/// end. The first error is raised then, and the others are in `suppressed()` of it, in their order.
+template <class F>
+  requires task_function<F&, nursery&>
+task<task_result_t<F&, nursery&>> with_nursery(
+    collect_errors_t, F&& body, detail::site here = detail::site::current()
+) {
+  detail::check_scope_callable<F>();
+  return detail::run_nursery(std::forward<F>(body), true, here);
 }
 
 }  // namespace stackless::inline STACKLESS_ABI

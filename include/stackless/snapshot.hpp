@@ -21,7 +21,8 @@ enum class operation_kind : std::uint8_t {
   sleep,
   io,
   join_nursery,
-  wait,  ///< for an event, or on a condition variable
+  start,  ///< until a child says that it has started
+  wait,   ///< for an event, or on a condition variable
   acquire,
   lock,
   lock_shared,
@@ -42,6 +43,7 @@ enum class object_kind : std::uint8_t {
   timer,
   io_operation,
   nursery,
+  start,  ///< of a child
   event,
   semaphore,
   mutex,
@@ -124,8 +126,8 @@ struct object_info {
   std::string name;  ///< the given name, else a description
   std::string type;  ///< a channel's element type; an operation's name
   source_place made_at;
-  std::uint64_t tasklet = 0;  ///< a joined tasklet; a mutex's owner; the child of a nursery that
-                              ///< has waited longest
+  std::uint64_t tasklet = 0;  ///< a joined tasklet, or one that is to start; a mutex's owner; the
+                              ///< child of a nursery that has waited longest
   std::size_t capacity = 0;
   std::size_t buffered = 0;
   std::size_t waiting_receivers = 0;

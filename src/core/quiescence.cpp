@@ -40,7 +40,7 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
                                                        : nullptr;
   if (again && told == cause) told = nullptr;  // main itself is the one that goes on blocking
   // A nursery's join cannot be undone; who it waits for can be told.
-  while (told != nullptr && told->waiting()->kind() == wait_kind::nursery)
+  while (told != nullptr && waits_for_children(told->waiting()->kind()))
     told = told->waiting()->object->oldest_beneath();
 
   const std::exception_ptr error =
@@ -92,7 +92,7 @@ void scheduler_core::check_circle(tasklet_block& t) noexcept {
 void scheduler_core::release_stuck(tasklet_block* cause) noexcept {
   bool released = false;
   const auto can_be_told = [](const tasklet_block& t) {
-    return t.blocked() && t.waiting()->kind() != wait_kind::nursery;
+    return t.blocked() && !waits_for_children(t.waiting()->kind());
   };
   tasklet_block* stuck = cause != nullptr && can_be_told(*cause) ? cause : nullptr;
   tasklets.for_each([&](tasklet_block& t) {

@@ -102,6 +102,8 @@ class sentence {
     case operation_kind::arrive:
     case operation_kind::select:
       return "for " + called(*object);
+    case operation_kind::start:
+      return "for the start of " + name(object->tasklet);
     case operation_kind::join_nursery:
       return "for the children of " + called(*object);
     default:

@@ -42,6 +42,8 @@ operation_kind operation_of(wait_kind kind) {
     return operation_kind::io;
   case wait_kind::nursery:
     return operation_kind::join_nursery;
+  case wait_kind::start:
+    return operation_kind::start;
   case wait_kind::event:
   case wait_kind::notify:
     return operation_kind::wait;

@@ -66,6 +66,8 @@ std::string tasklet_printer::sync_prospects(const tasklet_info& t, const object_
     return counted(object.count, "count_down", "count_downs");
   case object_kind::barrier:
     return counted(object.count, "more arrival", "more arrivals");
+  case object_kind::start:
+    return with_condition(object.tasklet) + ", when it says that it has started, or ends";
   case object_kind::nursery:
     return fmt::format(
         "the end of {}{}", object.children == 1 ? "its child" : "its children",

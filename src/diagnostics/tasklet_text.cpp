@@ -60,6 +60,8 @@ std::string tasklet_printer::operation_of(const tasklet_info& t) const {
     if (object == nullptr) return "join of a nursery";
     return "join of " + called(*object) +
            fmt::format(" ({})", counted(object->children, "child", "children"));
+  case operation_kind::start:
+    return object == nullptr ? "start of a child" : "start of " + numbered(state_, object->tasklet);
   case operation_kind::select:
     return object == nullptr ? "select" : "select of " + called(*object);
   case operation_kind::wait:

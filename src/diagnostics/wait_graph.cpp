@@ -38,7 +38,8 @@ bool waits_for_others(const tasklet_info& t) {
 
 bool is_join(const tasklet_info& t) {
   return t.waits.operation == operation_kind::join ||
-         t.waits.operation == operation_kind::join_nursery;
+         t.waits.operation == operation_kind::join_nursery ||
+         t.waits.operation == operation_kind::start;
 }
 
 wait_graph::index owner_awaited(const snapshot_data& state, const tasklet_info& t) {

@@ -184,6 +184,8 @@ std::string_view verb(operation_kind operation) {
     return "I/O";
   case operation_kind::join_nursery:
     return "join of a nursery";
+  case operation_kind::start:
+    return "start of a child";
   case operation_kind::wait:
     return "wait";
   case operation_kind::acquire:

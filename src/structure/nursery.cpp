@@ -19,7 +19,7 @@ bool is_cancelled(const std::exception_ptr& error) noexcept {
 
 }  // namespace
 
-nursery_core::nursery_core(site here) : made_at_(here) {
+nursery_core::nursery_core(site here, bool collects) : collects_(collects), made_at_(here) {
   tasklet_block* t = running_scheduler().current();
   if (t == nullptr) throw_outside_scheduler();
   subgroup = &daemons_;
@@ -57,22 +57,43 @@ void nursery_core::cancel_everything() noexcept {
 }
 
 void nursery_core::child_ended(tasklet_block& t) noexcept {
-  intrusive_list<child_link>::remove(*t.membership());
-  --numbers_.running;
-  if (t.scope == &daemons_) --numbers_.daemons;
+  child_left(t);
   if (t.error && !t.killed) {
     if (t.scope->cancelled_by() != nullptr && detail::is_cancelled(t.error)) {
       t.killed = true;
       cut_short_ |= t.scope == this;
     } else {
-      fail(t.error);
+      child_failed(t.error);
     }
   }
   wake_if_done();
 }
 
+void nursery_core::child_left(tasklet_block& t) noexcept {
+  intrusive_list<child_link>::remove(*t.membership());
+  --numbers_.running;
+  if (t.scope == &daemons_) --numbers_.daemons;
+}
+
+void nursery_core::child_failed(std::exception_ptr error) noexcept {
+  ++numbers_.failed;
+  if (collects_) {
+    take_error(std::move(error));
+  } else {
+    fail(std::move(error));
+  }
+}
+
+void nursery_core::body_failed(std::exception_ptr error) noexcept {
+  if (collects_ && !is_exit(error) && !detail::is_cancelled(error)) {
+    take_error(std::move(error));
+  } else {
+    fail(std::move(error));
+  }
+}
+
 void nursery_core::wake_if_done() noexcept {
-  if (joiner_ == nullptr || numbers_.running > numbers_.daemons) return;
+  if (joiner_ == nullptr || numbers_.running > numbers_.daemons || holds_ != 0) return;
   if (numbers_.daemons != 0) {
     host->home->cancel(daemons_);
     return;
@@ -83,8 +104,9 @@ void nursery_core::wake_if_done() noexcept {
 bool nursery_core::must_wait() {
   if (active_scheduler->current() != host)
     throw_misuse("nursery::join: only the tasklet that runs the nursery may join it");
-  if (numbers_.running == numbers_.daemons && numbers_.daemons != 0) host->home->cancel(daemons_);
-  return numbers_.running != 0;
+  if (numbers_.running == numbers_.daemons && numbers_.daemons != 0 && holds_ == 0)
+    host->home->cancel(daemons_);
+  return numbers_.running != 0 || holds_ != 0;
 }
 
 void nursery_core::fail(std::exception_ptr error) noexcept {

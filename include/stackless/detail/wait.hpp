@@ -25,6 +25,7 @@ enum class wait_kind : std::uint8_t {
   sleep,
   io,
   nursery,
+  start,  ///< of a child
   event,
   acquire,  ///< of a semaphore
   lock,
@@ -36,6 +37,11 @@ enum class wait_kind : std::uint8_t {
 
 [[nodiscard]] constexpr bool only_pauses(wait_kind kind) noexcept {
   return kind == wait_kind::suspend || kind == wait_kind::drain;
+}
+
+/// Waits that cannot be undone before a child has ended, or said something.
+[[nodiscard]] constexpr bool waits_for_children(wait_kind kind) noexcept {
+  return kind == wait_kind::nursery || kind == wait_kind::start;
 }
 
 /// How a wait was completed by its waker.
