@@ -2,9 +2,12 @@
 #include <stackless/testing.hpp>
 
 #include "catch.hpp"
+#include "core/process.hpp"
 
 #include <chrono>
+#include <csignal>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -169,6 +172,23 @@ STACKLESS_TEST("an async_generator has one next at a time") {
       (void)g.next(), std::logic_error, has_message("async_generator::next: it was moved from")
   );
   CHECK(*co_await taken.next() == 2);
+}
+
+TEST_CASE("an async_generator that is destroyed while a next of it runs ends the program") {
+  const auto end = process::end_of([] {
+    stackless::run([]() -> task<> {
+      std::optional<async_generator<int>> g(ticks());
+      auto reader = stackless::spawn([&]() -> task<> { (void)co_await g->next(); });
+      co_await stackless::yield();
+      g.reset();
+      co_await reader.join();
+    });
+  });
+  CHECK(end.signal == SIGABRT);
+#if STACKLESS_TRACKING
+  CHECK_THAT(end.text, contains_text("ticks()"));
+#endif
+  CHECK_THAT(end.text, contains_text("was destroyed while a next() of it ran"));
 }
 
 TEST_CASE("a deadlock in an async_generator shows its body between the consumer and the channel") {
