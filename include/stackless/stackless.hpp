@@ -7,9 +7,11 @@
 #include <stackless/cancel.hpp>
 #include <stackless/channel.hpp>
 #include <stackless/combine.hpp>
+#include <stackless/deadline.hpp>
 #include <stackless/deadlock.hpp>
 #include <stackless/error.hpp>
 #include <stackless/generator.hpp>
+#include <stackless/interval.hpp>
 #include <stackless/nursery.hpp>
 #include <stackless/observer.hpp>
 #include <stackless/scheduler.hpp>
