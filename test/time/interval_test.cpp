@@ -131,6 +131,20 @@ TEST_CASE("a first tick at once, and a reset") {
   });
 }
 
+TEST_CASE("a reset while somebody waits: that tick comes as it was") {
+  run(virtual_time(), []() -> task<> {
+    const time_point start = now();
+    interval ticks(10ms);
+    const auto waits = [&]() -> task<> { CHECK(co_await ticks.tick() == start + 10ms); };
+    const auto waiter = spawn(waits);
+    co_await sleep_for(4ms);
+    ticks.reset();
+    co_await waiter.join();
+    CHECK(now() == start + 10ms);
+    CHECK(ticks.next() == start + 14ms);
+  });
+}
+
 TEST_CASE("a tick that was cancelled, or whose tasklet was killed, is still to come") {
   run(virtual_time(), []() -> task<> {
     const time_point start = now();
