@@ -51,6 +51,7 @@ enum class object_kind : std::uint8_t {
   condition_variable,
   latch,
   barrier,
+  oneshot,
   select
 };
 

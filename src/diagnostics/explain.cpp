@@ -163,6 +163,9 @@ class sentence {
     case object_kind::event:
       what = "set it";
       break;
+    case object_kind::oneshot:
+      what = "send on it";
+      break;
     case object_kind::semaphore:
       what = "release it";
       break;

@@ -58,6 +58,8 @@ std::string tasklet_printer::sync_prospects(const tasklet_info& t, const object_
     return object.tasklet == 0 ? "an unlock" : "an unlock by " + with_condition(object.tasklet);
   case object_kind::semaphore:
     return "a release";
+  case object_kind::oneshot:
+    return "a send, or the end of its sender.  " + holders_of(object, t.id);
   case object_kind::event:
     return "a set";
   case object_kind::condition_variable:

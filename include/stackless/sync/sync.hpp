@@ -7,5 +7,6 @@
 #include <stackless/sync/latch.hpp>
 #include <stackless/sync/mutex.hpp>
 #include <stackless/sync/once.hpp>
+#include <stackless/sync/oneshot.hpp>
 #include <stackless/sync/semaphore.hpp>
 #include <stackless/sync/shared_mutex.hpp>

@@ -1,0 +1,145 @@
+#include <stackless/stackless.hpp>
+
+#include "catch.hpp"
+
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+using namespace std::chrono_literals;
+using namespace stackless;
+
+namespace {
+
+scheduler_options virtual_time() {
+  scheduler_options options;
+  options.clock = clock_choice::virtual_time;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("oneshot: a value that is sent before, and one that is waited for") {
+  run([]() -> task<> {
+    auto [tx, rx] = make_oneshot<std::unique_ptr<int>>();
+    CHECK_FALSE(rx.ready());
+    CHECK(tx.send(std::make_unique<int>(1)));
+    CHECK(rx.ready());
+    const auto first = co_await rx.receive();
+    CHECK(*first == 1);
+
+    auto [tx2, rx2] = make_oneshot<int>();
+    const auto sends = [](oneshot_sender<int> to) -> task<> {
+      co_await yield();
+      to.send(2);
+    };
+    const auto t = spawn(sends, std::move(tx2));
+    CHECK(co_await rx2.receive() == 2);
+  });
+}
+
+TEST_CASE("oneshot: errors, and a sender that goes") {
+  run([]() -> task<> {
+    auto [tx, rx] = make_oneshot<int>();
+    tx.send_error(std::make_exception_ptr(std::range_error("no")));
+    CHECK_THROWS_AS(co_await rx.receive(), std::range_error);
+
+    auto [tx2, rx2] = make_oneshot<int>("reply");
+    const auto ends = [](oneshot_sender<int>) -> task<> { co_await yield(); };
+    const auto t = spawn(ends, std::move(tx2));
+    std::string text;
+    try {
+      (void)co_await rx2.receive();
+    } catch (const channel_closed& error) {
+      text = error.what();
+    }
+    CHECK_THAT(text, contains_text("sender of oneshot 'reply' is gone"));
+  });
+}
+
+TEST_CASE("oneshot: from plain functions, and without a scheduler") {
+  auto [tx, rx] = make_oneshot<int>();
+  CHECK_FALSE(rx.try_receive());
+  CHECK(tx.wanted());
+  CHECK(tx.send(3));
+  CHECK(rx.try_receive() == 3);
+  auto [tx2, rx2] = make_oneshot<int>();
+  {
+    const auto gone = std::move(rx2);
+  }
+  CHECK_FALSE(tx2.wanted());
+  CHECK_FALSE(tx2.send(4));
+}
+
+TEST_CASE("oneshot: misuse") {
+  auto [tx, rx] = make_oneshot<int>();
+  CHECK_THROWS_AS(tx.send_error(nullptr), std::logic_error);
+  tx.send(1);
+  CHECK_THROWS_AS(tx.send(2), std::logic_error);
+  CHECK(rx.try_receive() == 1);
+  CHECK_THROWS_AS((void)rx.try_receive(), std::logic_error);
+  const auto other = std::move(rx);
+  CHECK_THROWS_AS((void)rx.try_receive(), std::logic_error);
+  const auto sender = std::move(tx);
+  CHECK_THROWS_AS(tx.send(1), std::logic_error);
+}
+
+TEST_CASE("oneshot: who is cancelled or killed while it waits leaves the value") {
+  run(virtual_time(), []() -> task<> {
+    auto [tx, rx] = make_oneshot<int>();
+    auto& receiver = rx;
+    const auto waits = [&receiver]() -> task<> { (void)co_await receiver.receive(); };
+    CHECK_FALSE(co_await move_on_after(1s, waits));
+    const auto killed = spawn(waits);
+    co_await yield();
+    tx.send(5);  // it is woken, and dies before it runs
+    co_await killed.kill();
+    CHECK(co_await receiver.receive() == 5);
+  });
+}
+
+TEST_CASE("oneshot: a limit at the very time of the value") {
+  for (const bool value_first : {true, false}) {
+    run(virtual_time(), [&]() -> task<> {
+      auto [tx, rx] = make_oneshot<int>();
+      auto& sender = tx;
+      auto& receiver = rx;
+      const auto sends = [&sender]() -> task<> {
+        co_await sleep_for(1s);
+        sender.send(1);
+      };
+      if (value_first) {
+        spawn(sends);
+        co_await yield();
+      }
+      const auto got = co_await move_on_after(1s, [&]() -> task<int> {
+        if (!value_first) spawn(sends);
+        co_return co_await receiver.receive();
+      });
+      co_await drain();
+      if (got) {
+        CHECK_THROWS_AS((void)receiver.try_receive(), std::logic_error);
+      } else {
+        CHECK(receiver.try_receive() == 1);
+      }
+    });
+  }
+}
+
+TEST_CASE("oneshot: a deadlock names it and who holds its sender") {
+  std::string text;
+  run([&]() -> task<> {
+    auto [tx, rx] = make_oneshot<int>("reply");
+    try {
+      (void)co_await rx.receive();
+    } catch (const deadlock_error& error) {
+      text = error.what();
+    }
+    tx.send(1);
+    CHECK(co_await rx.receive() == 1);
+  });
+  CHECK_THAT(text, contains_text("oneshot 'reply', and nobody is left who could send on it"));
+  CHECK_THAT(text, contains_text("held by: itself in frame 0, 0 outside tasklets"));
+}
