@@ -245,7 +245,7 @@ namespace {
 
 /// Whether a source file is one of this library's: by its headers' folder, or where this file was
 /// compiled. Most frames in a row are of one file.
-bool is_of_library(const char* file) {
+[[maybe_unused]] bool is_of_library(const char* file) {
   static thread_local const char* previous = nullptr;
   static thread_local bool answer = false;
   if (file == previous) return answer;
