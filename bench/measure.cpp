@@ -32,24 +32,26 @@ double process_cpu_nanoseconds() {
 }
 
 double floor_nanoseconds() {
-  static const double floor = [] {
-    const bare coroutine = suspend_for_ever();
-    void* volatile address = coroutine.handle.address();
-    double best = 1e9;
-    for (int round = 0; round < 20; ++round) {
-      constexpr int count = 500'000;
-      const double start = process_cpu_nanoseconds();
-      for (int i = 0; i < count; ++i) std::coroutine_handle<>::from_address(address).resume();
-      best = std::min(best, (process_cpu_nanoseconds() - start) / count);
-    }
-    coroutine.handle.destroy();
-    return best;
-  }();
-  return floor;
+  const bare coroutine = suspend_for_ever();
+  void* volatile address = coroutine.handle.address();
+  std::vector<double> each;
+  for (int round = 0; round < 21; ++round) {
+    constexpr int count = 200'000;
+    const double start = process_cpu_nanoseconds();
+    for (int i = 0; i < count; ++i) std::coroutine_handle<>::from_address(address).resume();
+    each.push_back((process_cpu_nanoseconds() - start) / count);
+  }
+  coroutine.handle.destroy();
+  return median(std::move(each));
 }
 
-void report(benchmark::State& state, double total, double operations, budget limit) {
-  const double each = total / operations;
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+void report(benchmark::State& state, double each, budget limit) {
   const double ratio = each / floor_nanoseconds();
   state.counters["ns"] = each;
   state.counters["x_floor"] = ratio;

@@ -27,26 +27,33 @@ enum class send_status : std::uint8_t {
 
 namespace detail {
 
-template <class T>
+/// `Sent` is a T, or an exception_ptr.
+template <class T, class Sent = T>
 class send_awaiter {
  public:
-  send_awaiter(channel_state<T>& channel, T& value) noexcept : wait_(channel, value) {}
-  send_awaiter(channel_state<T>& channel, const std::exception_ptr& error) noexcept
-      : wait_(channel, error) {}
+  send_awaiter(channel_state<T>& channel, Sent& sent) noexcept : wait_(channel, sent) {}
   send_awaiter(const send_awaiter&) = delete;
   send_awaiter& operator=(const send_awaiter&) = delete;
 
   bool await_ready(site here = site::current()) {
-    return channel().send_now(wait_, *active_scheduler, here);
+    if constexpr (std::is_same_v<Sent, T>) {
+      return channel().send_now(wait_, *active_scheduler, here);
+    } else {
+      return channel().send_without_switch(wait_, *active_scheduler, here);
+    }
   }
   template <std::derived_from<frame> Promise>
-  std::coroutine_handle<> await_suspend(
+  [[gnu::always_inline]] std::coroutine_handle<> await_suspend(
       std::coroutine_handle<Promise> h, site here = site::current()
   ) {
-    return channel().suspend_sender(wait_, *active_scheduler, h.promise(), here);
+    if constexpr (std::is_same_v<Sent, T>) {
+      return channel().suspend_sender(wait_, *active_scheduler, h.promise(), here);
+    } else {
+      return channel().give_and_switch(wait_, *active_scheduler, h.promise(), here);
+    }
   }
   void await_resume() {
-    resumed(*active_scheduler->current());
+    resumed(*wait_.owner);
     if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
       throw_channel_gone();
   }
@@ -73,13 +80,13 @@ class receive_awaiter {
     return channel().receive_now(wait_, *active_scheduler, here);
   }
   template <std::derived_from<frame> Promise>
-  std::coroutine_handle<> await_suspend(
+  [[gnu::always_inline]] std::coroutine_handle<> await_suspend(
       std::coroutine_handle<Promise> h, site here = site::current()
   ) {
     return channel().suspend_receiver(wait_, *active_scheduler, h.promise(), here);
   }
   std::conditional_t<Optional, std::optional<T>, T> await_resume() {
-    tasklet_block& me = *active_scheduler->current();
+    tasklet_block& me = *wait_.owner;
     if (wait_.slot.full()) [[likely]] {
       resumed(me);
       return wait_.slot.take();
@@ -143,7 +150,9 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_excepti
  public:
   send_exception_operation(channel_state<T>& channel, std::exception_ptr error) noexcept
       : channel_(&channel), error_(std::move(error)) {}
-  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, error_); }
+  send_awaiter<T, const std::exception_ptr> make_awaiter() noexcept {
+    return send_awaiter<T, const std::exception_ptr>(*channel_, error_);
+  }
 
  private:
   channel_state<T>* channel_;

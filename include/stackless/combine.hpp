@@ -67,7 +67,8 @@ namespace detail {
 template <class T>
 class adopted_task {
  public:
-  explicit adopted_task(task<T>&& made) noexcept : promise_(&root_access<T>::release(made)) {}
+  explicit adopted_task(task<T>&& made) noexcept
+      : promise_(&root_access<T>::release(std::move(made))) {}
   adopted_task(adopted_task&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
   adopted_task& operator=(adopted_task&&) = delete;
   ~adopted_task() {

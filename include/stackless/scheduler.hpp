@@ -153,12 +153,11 @@ void make_daemon(tasklet_block& t, bool wakes_nobody) noexcept;
 /// list.
 template <class F, class... A>
   requires task_function<F, A...>
-tasklet<task_result_t<F, A...>> spawn(F f, A... args) {
+[[gnu::always_inline]] inline tasklet<task_result_t<F, A...>> spawn(F f, A... args) {
   using result = task_result_t<F, A...>;
-  detail::spawn_origin unnamed;
-  return tasklet<result>(detail::make_tasklet<result>(
-      detail::running_scheduler(), unnamed, std::move(f), std::move(args)...
-  ));
+  return tasklet<result>(
+      detail::make_tasklet<result>(detail::running_scheduler(), std::move(f), std::move(args)...)
+  );
 }
 
 /// As above; reports show the name, and the file and line of this call.
@@ -282,10 +281,7 @@ class scheduler {
     requires task_function<F, A...>
   tasklet<task_result_t<F, A...>> spawn(F f, A... args) {
     using result = task_result_t<F, A...>;
-    detail::spawn_origin unnamed;
-    return tasklet<result>(
-        detail::make_tasklet<result>(*core_, unnamed, std::move(f), std::move(args)...)
-    );
+    return tasklet<result>(detail::make_tasklet<result>(*core_, std::move(f), std::move(args)...));
   }
   template <class F, class... A>
     requires task_function<F, A...>

@@ -58,7 +58,7 @@ class [[nodiscard("a task runs only when it is awaited: co_await f(x), or spawn(
 /// For spawn: takes the coroutine out of the task that a callable returned.
 template <class R>
 struct detail::root_access {
-  static promise<R>& release(task<R>& made) noexcept { return made.release(); }
+  static promise<R>& release(task<R>&& made) noexcept { return made.release(); }
 };
 
 inline task<void> detail::promise<void>::get_return_object([[maybe_unused]] site here) noexcept {

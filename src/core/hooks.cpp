@@ -94,8 +94,9 @@ void scheduler_core::watch_turn() noexcept {
 }
 
 bool scheduler_core::is_uncaught(tasklet_block& t) noexcept {
-  const error_handler own =
-      t.has_error_handler ? std::move(hooks_->on_error_of.extract(t.id).mapped()) : error_handler();
+  const error_handler own = (t.end_duties & tell_handler) != 0
+                                ? std::move(hooks_->on_error_of.extract(t.id).mapped())
+                                : error_handler();
   if (!t.error || t.killed || t.scope != nullptr || !t.joiners.empty() || &t == main) return false;
   return !taken_by(own, t, t.error) && !(hooks_ && taken_by(hooks_->on_error, t, t.error));
 }
@@ -170,10 +171,14 @@ void any_tasklet::set_error_handler(error_handler handler) const {
   t.home->check_thread();
   if (handler) {
     t.home->make_hooks().on_error_of[t.id] = std::move(handler);
-  } else if (t.has_error_handler) {
+  } else if ((t.end_duties & detail::tell_handler) != 0) {
     t.home->make_hooks().on_error_of.erase(t.id);
   }
-  t.has_error_handler = t.home->make_hooks().on_error_of.contains(t.id);
+  if (t.home->make_hooks().on_error_of.contains(t.id)) {
+    t.end_duties |= detail::tell_handler;
+  } else {
+    t.end_duties &= static_cast<std::uint8_t>(~detail::tell_handler & 0x1f);
+  }
 }
 
 }  // namespace stackless::inline STACKLESS_ABI

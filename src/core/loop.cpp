@@ -67,75 +67,6 @@ void scheduler_core::check_may_drive() const {
     throw_misuse("a scheduler is already running on this thread: spawn a tasklet instead of run");
 }
 
-run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
-  check_may_drive();
-  const activation active(this, driving_);
-  mode_ = mode;
-  note_time();
-  const unsigned polls_after = std::max(options_.resumes_between_polls, 1U);
-  unsigned turns_to_poll = polls_after;
-  turn_limit limit(limits);
-  const bool limited = limit.any();
-  counts_turns_ = limit.counts_turns();
-  watches_turns_ = counts_turns_ || hooks_ != nullptr;
-  calls = transfers_per_turn;
-  if (mode == drive_mode::while_ready) {
-    poll(false);
-  } else if (alive == daemons && alive != 0) {
-    end_daemons();
-  }
-  for (;;) {
-    while (!ring.empty()) {
-      // With no calls left it is the same turn, back here only to keep the native stack flat.
-      if (limited && calls > 0) [[unlikely]]
-        if (const auto why = limit.reached()) return *why;
-      resume_current();
-      if (unseen_error_) [[unlikely]]
-        deliver_uncaught(std::exchange(unseen_error_, nullptr));
-      if (run_error_ && main == nullptr && !tearing_down_)
-        std::rethrow_exception(std::exchange(run_error_, nullptr));
-      if (--turns_to_poll == 0) [[unlikely]] {
-        turns_to_poll = polls_after;
-        poll(false);
-      }
-    }
-    if (alive == 0) {
-      tearing_down_ = ending_daemons_ = false;
-      refuse_spawns();
-      last_deadlock_ = {};
-      if (run_error_) std::rethrow_exception(std::exchange(run_error_, nullptr));
-      return run_result::all_ended;
-    }
-    if (tearing_down_ || ending_daemons_) check_grace();
-
-    tasklet_block* cause = std::exchange(last_blocker, nullptr);
-    if (runners != nullptr && runners->ready_only) {
-      poll(false);
-      if (ring.empty()) wake_runner(*runners);
-      continue;
-    }
-    if (mode == drive_mode::while_ready) {
-      if (runners != nullptr && sources() == 0) {
-        wake_runner(*runners);
-        continue;
-      }
-      if (!ready_for_host()) return alive == daemons ? run_result::all_ended : run_result::idle;
-      continue;
-    }
-    if (wait_for_a_source()) {
-      if (!ring.empty(
-          )) {  // a switch too, from nobody: waits that begin now get a time of their own
-        ++step;
-        note_time();
-      }
-      continue;
-    }
-    if (options_.on_deadlock == deadlock_policy::wait && runners == nullptr && main == nullptr)
-      return run_result::idle;
-    on_quiescent(cause);
-  }
-}
-
 /// First run: whether there is something to resume.
 inline bool scheduler_core::enter(tasklet_block& t) noexcept {
   t.started = true;
@@ -165,49 +96,66 @@ inline void scheduler_core::remember(
     [[maybe_unused]] const tasklet_block& t, [[maybe_unused]] const frame* root
 ) noexcept {
 #if STACKLESS_TRACKING
-  const std::size_t place = ended_count_++ % ended_kept;
-  ended_record& record = ended_[place];
+  ended_record& record = *next_ended_;
+  next_ended_ = record.following;
   record.id = t.id;
   record.name = t.name;
   record.function = root != nullptr ? root->function : nullptr;
-  record.spawned_at = t.spawn_site_known ? t.spawned_at : site{};
+  record.spawned_at = t.spawned_at;
+  record.spawn_site_known = t.spawn_site_known;
   record.step = step;
-  if (record.has_extras || t.owns_name || t.error) [[unlikely]]
-    remember_extras(place, t);
+  if (record.has_extras) [[unlikely]]
+    drop_extras(record);
 #endif
 }
 
-inline void scheduler_core::finish(tasklet_block& t) noexcept {
-  if (t.error) [[unlikely]]
-    t.killed = is_exit(t.error);
+void scheduler_core::last_worker_ended() noexcept {
+  if (daemons != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_) end_daemons();
+}
+
+[[gnu::always_inline]] inline void scheduler_core::finish(tasklet_block& t) noexcept {
   frame* root = std::exchange(t.current_frame, nullptr);
+  if (root == nullptr) [[unlikely]] {  // it never entered its function
+    remember(t, nullptr);
+    finish_specially(t);
+    return;
+  }
   remember(t, root);
-  // Still current: destructors of arguments may use the library.
-  if (root != nullptr) root->handle().destroy();
-  if (t.keeps_callable) t.drop_callable();
-  if (t.owns_locks) [[unlikely]]
-    release_locks(t);
+  root->handle().destroy();  // still current: destructors of arguments may use the library
+  if (!t.ends_plainly()) [[unlikely]] {
+    finish_specially(t);
+    return;
+  }
+  ring.drop_current();
+  static_cast<live_hook&>(t).unlink_for_good();
+  last_blocker = nullptr;
+  frame_slab::put_back<frame_slab::block_unit>(&t, t.plain_class);
+  if (--workers == 0) [[unlikely]]
+    last_worker_ended();
+}
+
+void scheduler_core::finish_specially(tasklet_block& t) noexcept {
+  if (t.error) t.killed = is_exit(t.error);
+  if ((t.end_duties & drop_more) != 0) t.drop_callable();
+  if ((t.end_duties & detail::release_locks) != 0) release_locks(t);
   bool uncaught = false;
-  if (t.error || t.has_error_handler) [[unlikely]]
-    uncaught = is_uncaught(t);
+  if (t.error || (t.end_duties & tell_handler) != 0) uncaught = is_uncaught(t);
+#if STACKLESS_TRACKING
+  if (t.error || (t.end_duties & drop_name) != 0) remember_extras(t);
+#endif
   t.ended = true;
   ring.remove(t);
-  last_blocker = nullptr;
   intrusive_list<tasklet_block, live_hook>::remove(t);
-  --alive;
-  if (t.is_daemon) --daemons;
-
+  last_blocker = nullptr;
+  --(t.is_daemon() ? daemons : workers);
   if (!t.joiners.empty()) wake_joiners(t);
-  if (t.scope != nullptr) [[unlikely]]
-    static_cast<child_group*>(t.scope)->child_ended(t);
-  if (t.error || t.pending) [[unlikely]]
-    report_end(t, uncaught);
-  if (alive == daemons && alive != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_)
-    end_daemons();
+  if (t.scope != nullptr) static_cast<child_group*>(t.scope)->child_ended(t);
+  if (t.error || t.pending) report_end(t, uncaught);
+  if (workers == 0) last_worker_ended();
   t.release();
 }
 
-void scheduler_core::wake_joiners(tasklet_block& t) noexcept {
+inline void scheduler_core::wake_joiners(tasklet_block& t) noexcept {
   t.error_is_unseen = t.error && !t.killed && t.scope == nullptr;  // else its nursery has it
   narrow_wait_queue woken;                                         // each leaves it by itself
   while (!t.joiners.empty()) {
@@ -218,22 +166,115 @@ void scheduler_core::wake_joiners(tasklet_block& t) noexcept {
   t.joiners.take_over(woken);
 }
 
-void scheduler_core::resume_current() {
-  tasklet_block& t = *current();
+inline void scheduler_core::begin_turn() noexcept {
   calls = transfers_per_turn;
   loop_at = step + transfers_per_turn;
-  if (watches_turns_) [[unlikely]]
-    watch_turn();
+}
+
+[[gnu::always_inline]] inline void scheduler_core::resume_current() {
+  tasklet_block& t = *current();
   if (t.started || enter(t)) [[likely]]
     t.current_frame->handle().resume();
   if (ended != nullptr) finish(*std::exchange(ended, nullptr));
 }
 
-void scheduler_core::remember_extras(std::size_t place, const tasklet_block& t) noexcept {
-  ended_extra& extra = ended_extras_[place];
-  ended_[place].has_extras = t.owns_name || t.error;
+/// After a turn that left an error behind.
+void scheduler_core::take_errors() {
+  if (unseen_error_) deliver_uncaught(std::exchange(unseen_error_, nullptr));
+  if (run_error_ && main == nullptr && !tearing_down_)
+    std::rethrow_exception(std::exchange(run_error_, nullptr));
+  has_errors_ = static_cast<bool>(run_error_);
+}
+
+run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
+  check_may_drive();
+  const activation active(this, driving_);
+  mode_ = mode;
+  note_time();
+  const unsigned polls_after = std::max(options_.resumes_between_polls, 1U);
+  unsigned turns_to_poll = polls_after;
+  turn_limit limit(limits);
+  const bool limited = limit.any();
+  counts_turns_ = limit.counts_turns();
+  watches_turns_ = limited || hooks_ != nullptr || has_errors_;
+  calls = transfers_per_turn;
+  if (mode == drive_mode::while_ready) {
+    poll(false);
+  } else if (workers == 0 && daemons != 0) {
+    end_daemons();
+  }
+  for (;;) {
+    while (!ring.empty()) {
+      if (watches_turns_) [[unlikely]] {
+        if (has_errors_) take_errors();
+        // With no calls left it is the same turn, back here only to keep the native stack flat.
+        if (limited && calls > 0)
+          if (const auto why = limit.reached()) return *why;
+        begin_turn();
+        watch_turn();
+      } else {
+        begin_turn();
+      }
+      resume_current();
+      if (--turns_to_poll == 0) [[unlikely]] {
+        turns_to_poll = polls_after;
+        poll(false);
+      }
+    }
+    if (has_errors_) {
+      take_errors();
+      if (!ring.empty()) continue;
+    }
+    if (alive() == 0) {
+      tearing_down_ = ending_daemons_ = false;
+      refuse_spawns();
+      last_deadlock_ = {};
+      if (run_error_) std::rethrow_exception(std::exchange(run_error_, nullptr));
+      return run_result::all_ended;
+    }
+    if (tearing_down_ || ending_daemons_) check_grace();
+
+    tasklet_block* cause = std::exchange(last_blocker, nullptr);
+    if (runners != nullptr && runners->ready_only) {
+      poll(false);
+      if (ring.empty()) wake_runner(*runners);
+      continue;
+    }
+    if (mode == drive_mode::while_ready) {
+      if (runners != nullptr && sources() == 0) {
+        wake_runner(*runners);
+        continue;
+      }
+      if (!ready_for_host()) return workers == 0 ? run_result::all_ended : run_result::idle;
+      continue;
+    }
+    if (wait_for_a_source()) {
+      if (!ring.empty(
+          )) {  // a switch too, from nobody: waits that begin now get a time of their own
+        ++step;
+        note_time();
+      }
+      continue;
+    }
+    if (options_.on_deadlock == deadlock_policy::wait && runners == nullptr && main == nullptr)
+      return run_result::idle;
+    on_quiescent(cause);
+  }
+}
+
+void scheduler_core::drop_extras(ended_record& record) noexcept {
+  record.has_extras = false;
+  ended_extras_[static_cast<std::size_t>(&record - ended_.data())] = {};
+}
+
+/// Of the one that was remembered last.
+void scheduler_core::remember_extras(const tasklet_block& t) noexcept {
+  const auto place = static_cast<std::size_t>(next_ended_ - ended_.data() + ended_kept - 1);
+  ended_record& record = ended_[place % ended_kept];
+  ended_extra& extra = ended_extras_[place % ended_kept];
+  record.has_extras = true;
   extra.error = t.error;
-  extra.killed = t.killed;
+  extra.killed = t.error && is_exit(t.error);
   try {
     extra.name = t.name != nullptr ? t.name : "";  // an owned name ends with its tasklet
   } catch (...) {
@@ -243,16 +284,17 @@ void scheduler_core::remember_extras(std::size_t place, const tasklet_block& t) 
 
 std::vector<ended_tasklet> scheduler_core::recently_ended() const {
   std::vector<ended_tasklet> list;
-  const std::uint64_t first = ended_count_ > ended_kept ? ended_count_ - ended_kept : 0;
-  for (std::uint64_t i = first; i < ended_count_; ++i) {
-    const ended_record& record = ended_[i % ended_kept];
+  const ended_record* oldest = next_ended_;
+  for (std::size_t i = 0; i < ended_kept; ++i) {
+    const ended_record& record = *std::exchange(oldest, oldest->following);
+    if (record.id == 0) continue;
     ended_tasklet& item = list.emplace_back();
     item.id = record.id;
     item.function = record.function;
-    item.at = record.spawned_at;
+    if (record.spawn_site_known) item.at = record.spawned_at;
     item.step = record.step;
     if (record.has_extras) {
-      const ended_extra& extra = ended_extras_[i % ended_kept];
+      const ended_extra& extra = ended_extras_[static_cast<std::size_t>(&record - ended_.data())];
       item.error = extra.error;
       item.killed = extra.killed;
       item.name = extra.name;

@@ -42,8 +42,9 @@ void run_scope::run_main(tasklet_block& main) {
 }
 
 void make_daemon(tasklet_block& t, bool wakes_nobody) noexcept {
-  t.is_daemon = true;
+  t.end_duties |= count_daemon;
   t.wakes_nobody = wakes_nobody;
+  --t.home->workers;
   ++t.home->daemons;
 }
 
@@ -88,7 +89,7 @@ void scheduler::shutdown() {
 }
 
 void scheduler::shutdown(std::chrono::nanoseconds grace) {
-  if (core_->alive == 0) return;
+  if (core_->alive() == 0) return;
   core_->check_may_drive();
   core_->begin_teardown(nullptr, grace);
   (void)core_->drive(detail::scheduler_core::drive_mode::to_the_end);
@@ -99,7 +100,7 @@ std::size_t scheduler::run_count() const noexcept {
 }
 
 std::size_t scheduler::alive() const noexcept {
-  return core_->alive;
+  return core_->alive();
 }
 
 std::size_t run_count() {

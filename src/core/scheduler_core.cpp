@@ -62,11 +62,12 @@ void throw_outside_scheduler() {
 scheduler_core::scheduler_core(const scheduler_options& options) : options_(options) {
   time_marks_.reserve(time_marks_kept);
   if (options.keep_history) make_hooks().keeps_history = true;
+  for (std::size_t i = 0; i < ended_kept; ++i) ended_[i].following = &ended_[(i + 1) % ended_kept];
   note_time();
 }
 
 scheduler_core::~scheduler_core() {
-  if (alive != 0) terminate_with_report(*this, "a scheduler was destroyed with live tasklets");
+  if (alive() != 0) terminate_with_report(*this, "a scheduler was destroyed with live tasklets");
 }
 
 void scheduler_core::check_thread() const {
@@ -179,6 +180,7 @@ void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
 }
 
 void scheduler_core::keep_run_error(std::exception_ptr error) noexcept {
+  has_errors_ = watches_turns_ = true;
   if (run_error_) {
     add_suppressed(run_error_, std::move(error));
   } else {

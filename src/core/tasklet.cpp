@@ -61,22 +61,25 @@ void tasklet_block::describe(object_info& info, std::vector<const void*>&) const
   info.name = name != nullptr ? name : "";
 }
 
-void enlist(scheduler_core& scheduler, tasklet_block& t, spawn_origin& origin) noexcept {
+void enlist(scheduler_core& scheduler, tasklet_block& t) noexcept {
   const tasklet_block* spawner = scheduler.driving() ? scheduler.current() : nullptr;
-  if (spawner != nullptr) t.spawner = spawner->id;
-  if (origin.name != nullptr) {
-    t.name = origin.name;
-    t.owns_name = std::exchange(origin.owns_name, false);
-  }
+  t.spawner = spawner != nullptr ? spawner->id : 0;
 #if STACKLESS_TRACKING
-  if (origin.site_known) {
-    t.spawned_at = origin.at;
-    t.spawn_site_known = true;
-  } else if (spawner != nullptr && spawner->current_frame != nullptr) {
-    t.spawned_in = spawner->current_frame->function;
-  }
+  t.spawned_in = spawner != nullptr && spawner->current_frame != nullptr
+                     ? spawner->current_frame->function
+                     : nullptr;
 #endif
   scheduler.adopt(t);
+}
+
+void label(tasklet_block& t, spawn_origin& origin) noexcept {
+  t.name = origin.name;
+  if (std::exchange(origin.owns_name, false)) t.end_duties |= drop_name;
+#if STACKLESS_TRACKING
+  if (!origin.site_known) return;
+  t.spawned_at = origin.at;
+  t.spawn_site_known = true;
+#endif
 }
 
 // Joining
@@ -194,9 +197,9 @@ std::string any_tasklet::name() const {
 void any_tasklet::set_name(std::string_view name) {
   detail::tasklet_block& t = block();
   const char* copy = copy_text(name);
-  if (t.owns_name) t.free_name();
+  if ((t.end_duties & detail::drop_name) != 0) t.free_name();
   t.name = copy;
-  t.owns_name = true;
+  t.end_duties |= detail::drop_name;
 }
 
 bool any_tasklet::paused() const {

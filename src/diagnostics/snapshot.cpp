@@ -135,7 +135,7 @@ class photographer {
   snapshot_data take() {
     data_.step = core_.step;
     data_.host_driven = core_.main == nullptr;
-    data_.tasklets.reserve(core_.alive);
+    data_.tasklets.reserve(core_.alive());
     core_.tasklets.for_each([this](tasklet_block& t) { add(t); });
     add_ended();
     name_those_mentioned();
@@ -150,7 +150,7 @@ class photographer {
     info.name = names_.name_of(t);
     info.state = state_of(t, core_.driving() && core_.current() == &t);
     info.is_main = t.is_main;
-    info.is_daemon = t.is_daemon;
+    info.is_daemon = t.is_daemon();
     info.wakes_nobody = t.wakes_nobody;
     info.never_started = !t.started;
     info.spawned_by = t.spawner;

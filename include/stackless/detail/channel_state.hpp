@@ -51,17 +51,31 @@ class channel_state final : public channel_core {
     return send_without_switch(w, core, here);
   }
 
-  std::coroutine_handle<> suspend_sender(
+  // The common case is inlined with the test before it, and calls nothing: what is rare is a tail
+  // call.
+  [[gnu::always_inline]] std::coroutine_handle<> suspend_sender(
       send_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
-    if (receivers_wait()) {
-      wait& receiver = give(w);
-      note(action_kind::send, action_outcome::delivered, &core, here);
-      return hand_over_to(receiver, send_exchange, core, f, here);
-    }
-    note(action_kind::send, action_outcome::blocked, &core, here);
-    enqueue_sender(w);
-    return core.block(w, f, here);
+    if (!receivers_wait()) return block_sender(w, core, f, here);
+    auto& receiver = static_cast<receive_wait<T>&>(queue.front());
+    if (send_exchange != exchange::direct || !core.can_hand_over(receiver)) [[unlikely]]
+      return give_and_switch(w, core, f, here);
+    receiver.slot.emplace(std::move(*w.value));
+    dequeue_receiver();
+    w.owner = core.current();
+    note(action_kind::send, action_outcome::delivered, &core, here);
+    return core.hand_over(receiver, f, here);
+  }
+
+  /// As `suspend_sender`, of whatever is sent.
+  [[gnu::noinline]] std::coroutine_handle<> give_and_switch(
+      send_wait<T>& w, scheduler_core& core, frame& f, site here
+  ) {
+    if (!receivers_wait()) return block_sender(w, core, f, here);
+    w.owner = core.current();
+    wait& receiver = give(w);
+    note(action_kind::send, action_outcome::delivered, &core, here);
+    return hand_over_to(receiver, send_exchange, core, f, here);
   }
 
   bool receive_now(receive_wait<T>& w, scheduler_core& core, site here) {
@@ -70,7 +84,7 @@ class channel_state final : public channel_core {
     return receive_without_switch(w, core, here);
   }
 
-  std::coroutine_handle<> suspend_receiver(
+  [[gnu::always_inline]] std::coroutine_handle<> suspend_receiver(
       receive_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
     if (senders_wait()) [[unlikely]]
@@ -82,6 +96,7 @@ class channel_state final : public channel_core {
   // In a select: done now, without a switch, or not at all.
 
   bool select_send(send_wait<T>& w, scheduler_core& core, site here) {
+    w.owner = core.current();
     if (receivers_wait()) {
       wait& receiver = give(w);
       note(action_kind::send, action_outcome::delivered, &core, here);
@@ -99,7 +114,8 @@ class channel_state final : public channel_core {
   }
 
   bool select_receive(receive_wait<T>& w, scheduler_core& core, site here) {
-    if (take(w.slot, core.current()->error)) {
+    w.owner = core.current();
+    if (take(w.slot, w.owner->error)) {
       note(action_kind::receive, action_outcome::delivered, &core, here);
       record(action_kind::receive, action_outcome::delivered, here);
       return true;
@@ -153,9 +169,9 @@ class channel_state final : public channel_core {
     return true;
   }
 
- private:
   [[gnu::noinline]] bool send_without_switch(send_wait<T>& w, scheduler_core& core, site here) {
     tasklet_block& me = *core.current();
+    w.owner = &me;
     check_attention(me);
     const bool would_wait = !receivers_wait() && !shut && (w.has_error() || !may_buffer());
     if ((me.attention & hooked) != 0) [[unlikely]]
@@ -183,10 +199,12 @@ class channel_state final : public channel_core {
     return false;
   }
 
+ private:
   [[gnu::noinline]] bool receive_without_switch(
       receive_wait<T>& w, scheduler_core& core, site here
   ) {
     tasklet_block& me = *core.current();
+    w.owner = &me;
     check_attention(me);
     if ((me.attention & hooked) != 0) [[unlikely]]
       tell_observer(core, false, buffered == 0 && !senders_wait() && !shut, here);
@@ -210,10 +228,19 @@ class channel_state final : public channel_core {
     return true;
   }
 
+  [[gnu::noinline]] std::coroutine_handle<> block_sender(
+      send_wait<T>& w, scheduler_core& core, frame& f, site here
+  ) noexcept {
+    note(action_kind::send, action_outcome::blocked, &core, here);
+    enqueue_sender(w);
+    return core.block(w, f, here);
+  }
+
   [[gnu::noinline]] std::coroutine_handle<> take_and_hand_over(
       receive_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
-    wait& sender = take_from_sender(w.slot, core.current()->error);
+    w.owner = core.current();
+    wait& sender = take_from_sender(w.slot, w.owner->error);
     note(action_kind::receive, action_outcome::delivered, &core, here);
     return hand_over_to(sender, receive_exchange, core, f, here);
   }
@@ -226,9 +253,11 @@ class channel_state final : public channel_core {
   std::coroutine_handle<> hand_over_to(
       wait& partner, exchange how, scheduler_core& core, frame& f, site here
   ) noexcept {
-    if (how != exchange::direct || partner.owner->home != &core) [[unlikely]]
-      return wake_and_step_aside(partner, core, f, here);
-    return core.hand_over(partner, f, here);
+    if (how == exchange::direct && partner.owner->home == &core) {
+      if (!core.can_hand_over(partner)) scheduler_core::win_select(partner);
+      return core.hand_over(partner, f, here);
+    }
+    return wake_and_step_aside(partner, core, f, here);
   }
 
   [[gnu::noinline]] static std::coroutine_handle<> wake_and_step_aside(

@@ -8,7 +8,8 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 /// One link of an async stack: the first base of every coroutine promise of ours.
 struct frame {
-  frame* parent = nullptr;  ///< who resumes when this coroutine returns; null in a tasklet's root
+  frame* parent;  ///< who resumes when this coroutine returns; null in a tasklet's root; set when
+                  ///< it is called
 #if STACKLESS_TRACKING
   site at{};                       ///< the co_await that this coroutine was last suspended at
   const char* function = nullptr;  ///< the coroutine's name, as the compiler spells it

@@ -49,16 +49,21 @@ template <std::size_t Unit>
   }
 }
 
+template <std::size_t Unit>
+[[nodiscard]] constexpr std::size_t index_of(std::size_t size) noexcept {
+  return (size - 1) / Unit;
+}
+
 /// \throws std::bad_alloc
 template <std::size_t Unit>
 [[nodiscard, gnu::returns_nonnull]] void* allocate_slow(std::size_t size);
 void deallocate_slow(void* block) noexcept;
 
-/// \throws std::bad_alloc
+/// From the free list; null when that has none.
 template <std::size_t Unit = frame_unit>
-[[nodiscard]] inline void* allocate(std::size_t size) {
+[[nodiscard]] inline void* try_allocate([[maybe_unused]] std::size_t size) noexcept {
 #if !STACKLESS_SLAB_PASS_THROUGH
-  const std::size_t index = (size - 1) / Unit;
+  const std::size_t index = index_of<Unit>(size);
   if (index < classes) [[likely]] {
     free_block*& head = lists_of<Unit>().head[index];
     if (free_block* block = head) [[likely]] {
@@ -67,16 +72,30 @@ template <std::size_t Unit = frame_unit>
     }
   }
 #endif
+  return nullptr;
+}
+
+/// \throws std::bad_alloc
+template <std::size_t Unit = frame_unit>
+[[nodiscard]] inline void* allocate(std::size_t size) {
+  if (void* block = try_allocate<Unit>(size)) [[likely]]
+    return block;
   return allocate_slow<Unit>(size);
+}
+
+/// Of a class that there is a list of.
+template <std::size_t Unit>
+inline void put_back(void* block, std::size_t index) noexcept {
+  free_block*& head = lists_of<Unit>().head[index];
+  head = new (block) free_block{head};
 }
 
 template <std::size_t Unit = frame_unit>
 inline void deallocate(void* block, [[maybe_unused]] std::size_t size) noexcept {
 #if !STACKLESS_SLAB_PASS_THROUGH
-  const std::size_t index = (size - 1) / Unit;
+  const std::size_t index = index_of<Unit>(size);
   if (index < classes) [[likely]] {
-    free_block*& head = lists_of<Unit>().head[index];
-    head = new (block) free_block{head};
+    put_back<Unit>(block, index);
     return;
   }
 #endif

@@ -31,9 +31,13 @@ struct list_hook {
   }
 
   void unlink() noexcept {
+    unlink_for_good();
+    next = nullptr;
+  }
+  /// For one that is about to be destroyed.
+  void unlink_for_good() noexcept {
     previous->next = next;
     next->previous = previous;
-    next = nullptr;
   }
 };
 

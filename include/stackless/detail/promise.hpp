@@ -87,7 +87,7 @@ class promise final : public promise_base {
   void destroy() noexcept { std::coroutine_handle<promise>::from_promise(*this).destroy(); }
 
  private:
-  result_slot<T>* result_ = nullptr;
+  result_slot<T>* result_;  // set when it is called
 };
 
 template <class T>
@@ -104,7 +104,7 @@ class promise<T&> final : public promise_base {
   void destroy() noexcept { std::coroutine_handle<promise>::from_promise(*this).destroy(); }
 
  private:
-  result_slot<T&>* result_ = nullptr;
+  result_slot<T&>* result_;
 };
 
 template <>

@@ -54,19 +54,24 @@ class ready_ring {
   /// there is none.
   bool leave(wait* w) noexcept {
     tasklet_block& t = *current_;
-    tasklet_block& following = *next_;
-    tasklet_block& last = *t.ring_previous;
+    drop_current();
     t.ring_next = nullptr;
     t.outside = w;
-    if (&following == &t) [[unlikely]] {
+    return current_ != nullptr;
+  }
+
+  /// The current one leaves, and will not be asked for its place again.
+  void drop_current() noexcept {
+    tasklet_block& following = *next_;
+    tasklet_block& last = *current_->ring_previous;
+    if (&following == current_) [[unlikely]] {
       current_ = next_ = nullptr;
-      return false;
+      return;
     }
     last.ring_next = &following;
     following.ring_previous = &last;
     current_ = &following;
     next_ = &last == &following ? &following : following.ring_next;
-    return true;
   }
 
   /// Any member leaves.

@@ -101,11 +101,13 @@ class scheduler_core {
   /// that it has completed runs first.
   [[nodiscard]] std::coroutine_handle<> hand_over(wait& completed, frame& f, site here) noexcept {
     suspend_in(*current(), f, here);
-    if (completed.outcome() == wait_outcome::pending_in_select) [[unlikely]]
-      win_select(completed);
     completed.complete_as(wait_outcome::done);
     ring.insert_and_advance(*completed.owner);
     return resume_next();
+  }
+  /// Whether `hand_over` may be called: the wait is of this scheduler, and no case of a select.
+  [[nodiscard]] bool can_hand_over(const wait& w) const noexcept {
+    return w.owner->home == this && w.outcome() == wait_outcome::pending;
   }
 
   /// As `hand_over`, but all others run first.
@@ -141,7 +143,9 @@ class scheduler_core {
   /// A coroutine of the current tasklet has returned.
   [[nodiscard]] std::coroutine_handle<> leave_frame(frame& f) noexcept {
     if (f.parent == nullptr) [[unlikely]] {
+#if !STACKLESS_TRACKING
       current()->current_frame = &f;
+#endif
       ended = current();
       return std::noop_coroutine();
     }
@@ -192,6 +196,7 @@ class scheduler_core {
   /// For an error whose joiner was killed before it could take it: delivered as uncaught once the
   /// current tasklet has been left.
   void return_unseen(std::exception_ptr error) {
+    has_errors_ = watches_turns_ = true;
     if (unseen_error_) {
       add_suppressed(unseen_error_, std::move(error));
     } else {
@@ -219,7 +224,7 @@ class scheduler_core {
   void check_switch_trap(bool another_would_run) const;
   /// Now, or before the current tasklet runs again if it waits.
   [[nodiscard]] bool others_can_run() const noexcept {
-    return &ring.next() != current() || (alive > 1 && sources() != 0);
+    return &ring.next() != current() || (alive() > 1 && sources() != 0);
   }
 
   // Tasklets -------------------------------------------------------------------------------------
@@ -227,7 +232,7 @@ class scheduler_core {
   /// Takes a new tasklet: it is alive, and at the tail of the ring.
   void adopt(tasklet_block& t) noexcept {
     tasklets.push_back(t);
-    ++alive;
+    ++workers;
     ring.append(t);
   }
   [[nodiscard]] std::uint64_t next_id() noexcept { return ++last_id_; }
@@ -241,8 +246,9 @@ class scheduler_core {
   tasklet_block* main = nullptr;
   drain_record* runners = nullptr;                    ///< innermost first
   intrusive_list<tasklet_block, live_hook> tasklets;  ///< alive, in order of their ids
-  std::size_t alive = 0;
+  std::size_t workers = 0;                            ///< alive, and no daemons
   std::size_t daemons = 0;
+  [[nodiscard]] std::size_t alive() const noexcept { return workers + daemons; }
 
   void push_runner(drain_record& record) noexcept;
   void pop_runner(drain_record& record) noexcept;
@@ -335,17 +341,24 @@ class scheduler_core {
     return f.handle();
   }
 
+  struct ended_record;
+
   void watch_turn() noexcept;
   [[nodiscard]] bool is_uncaught(tasklet_block& t) noexcept;
   [[nodiscard]] bool ready_for_host();
+  void begin_turn() noexcept;
   void resume_current();
   [[nodiscard]] bool enter(tasklet_block& t) noexcept;
   [[gnu::noinline]] bool call_kept(tasklet_block& t) noexcept;
   void finish(tasklet_block& t) noexcept;
-  [[gnu::noinline]] void wake_joiners(tasklet_block& t) noexcept;
+  [[gnu::noinline]] void finish_specially(tasklet_block& t) noexcept;
+  void last_worker_ended() noexcept;
+  void take_errors();
+  void wake_joiners(tasklet_block& t) noexcept;
   void report_end(tasklet_block& t, bool uncaught) noexcept;
   void remember(const tasklet_block& t, const frame* root) noexcept;
-  void remember_extras(std::size_t place, const tasklet_block& t) noexcept;
+  [[gnu::noinline]] void drop_extras(ended_record& record) noexcept;
+  void remember_extras(const tasklet_block& t) noexcept;
   void poll(bool may_sleep);
   bool wait_for_a_source();
   void on_quiescent(tasklet_block* cause);
@@ -370,9 +383,11 @@ class scheduler_core {
     std::uint64_t id = 0;
     const char* name = nullptr;
     const char* function = nullptr;
-    site spawned_at{};
+    site spawned_at{};  ///< with `spawn_site_known`
     std::uint64_t step = 0;
-    bool has_extras = false;  ///< `ended_extras_` of the same index says more
+    bool spawn_site_known = false;
+    bool has_extras = false;            ///< `ended_extras_` of the same index says more
+    ended_record* following = nullptr;  ///< of the circle that they are
   };
   struct ended_extra {
     std::string name;
@@ -393,10 +408,11 @@ class scheduler_core {
   std::uint64_t last_id_ = 0;
   bool driving_ = false;
   bool counts_turns_ = false;   ///< a limit does
-  bool watches_turns_ = false;  ///< there is a limit or a hook, now or lately
+  bool watches_turns_ = false;  ///< there is a limit, a hook or an error, now or lately
   bool refuses_spawns_ = false;
   bool tearing_down_ = false;
   bool ending_daemons_ = false;
+  bool has_errors_ = false;  ///< one of these two, now or lately
   std::exception_ptr unseen_error_;
   std::exception_ptr run_error_;  ///< what `drive` will throw
   std::chrono::steady_clock::time_point grace_end_{};
@@ -404,7 +420,7 @@ class scheduler_core {
   std::vector<time_mark> time_marks_;
   std::array<ended_record, ended_kept> ended_{};
   std::array<ended_extra, ended_kept> ended_extras_{};
-  std::uint64_t ended_count_ = 0;
+  ended_record* next_ended_ = ended_.data();  ///< the oldest, to be overwritten
   drive_mode mode_ = drive_mode::to_the_end;
 
   // The same wait deadlocking again escalates (design: rule 3).
