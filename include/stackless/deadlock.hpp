@@ -70,4 +70,15 @@ class deadlock_error : public std::runtime_error {
   std::shared_ptr<const deadlock_report> report_;  // copying an exception must not throw
 };
 
+/// Groups of tasklets that are stuck while the program runs on: each waits on channels that only
+/// members of its group can reach. One report a group, graded `likely`: a pointer to a handle that
+/// is hidden where no tasklet keeps it could still end such a wait. At most 16.
+///
+/// Left out is who has another way out (a deadline, a cancel scope), and whose channel has a handle
+/// outside the tasklets.
+///
+/// **Errors**: `std::logic_error` outside a running scheduler.
+/// Complexity: linear in tasklets, frames and handles.
+[[nodiscard]] std::vector<deadlock_report> find_stalls();
+
 }  // namespace stackless::inline STACKLESS_ABI

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/deadlock.hpp>
 #include <stackless/tasklet.hpp>
 
 #include <string>
@@ -33,6 +34,11 @@ class observer {
 
   /// Before each awaited send and receive, also of one that then fails.
   virtual void on_channel(const channel_action& action);
+
+  /// Some tasklets are likely stuck for ever while the others go on (`find_stalls`). Once for each
+  /// group. Looked for when the scheduler is about to sleep and something has run since, for a
+  /// twentieth of the time at most. What it throws is delivered as an error that nobody caught.
+  virtual void on_stall(const deadlock_report& report);
 };
 
 /// Sets the observer of the running scheduler, null for none, and gives the one before.

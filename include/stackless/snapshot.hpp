@@ -79,6 +79,7 @@ struct tasklet_info {
   bool is_daemon = false;
   bool wakes_nobody = false;
   bool never_started = false;
+  bool has_way_out = false;      ///< a deadline, a cancel scope or an error may end its wait too
   std::uint64_t spawned_by = 0;  ///< 0: the host
   std::string spawned_by_name;   ///< empty when it has ended and is forgotten
   source_place spawned_at;       ///< line 0: only the function is known

@@ -1,4 +1,5 @@
 #include <stackless/detail/channel_core.hpp>
+#include <stackless/detail/diagnostics_port.hpp>
 #include <stackless/detail/hooks.hpp>
 #include <stackless/observer.hpp>
 #include <stackless/scheduler.hpp>
@@ -121,6 +122,31 @@ void channel_core::tell_observer(scheduler_core& core, bool sending, bool will_b
   record(sending ? action_kind::send : action_kind::receive, how, here);
 }
 
+void tell_stalls(scheduler_core& core) noexcept {
+  hooks& h = core.make_hooks();
+  const auto began = std::chrono::steady_clock::now();
+  if (core.step == h.stalls_at_step || began < h.next_look) return;
+  h.stalls_at_step = core.step;
+  constexpr int share = 20;
+  try {
+    std::set<std::pair<std::uint64_t, std::uint64_t>> now;
+    for (const deadlock_report& report : find_stalls_in(core)) {
+      const std::uint64_t first = report.core.front();
+      const std::pair key(first, report.find_tasklet(first)->waits.since_step);
+      now.insert(key);
+      if (h.stalls_told.contains(key) || h.watcher == nullptr) continue;
+      h.stalls_told.insert(key);
+      const running_hook running(core);
+      h.watcher->on_stall(report);
+    }
+    h.stalls_told = std::move(now);  // those that have ended are forgotten
+  } catch (...) {
+    core.deliver_uncaught(std::current_exception());
+  }
+  const auto end = std::chrono::steady_clock::now();
+  h.next_look = end + share * (end - began);
+}
+
 }  // namespace detail
 
 // Switch trap
@@ -140,6 +166,7 @@ switch_trap::~switch_trap() {
 
 void observer::on_switch(const any_tasklet&, const any_tasklet&) {}
 void observer::on_channel(const channel_action&) {}
+void observer::on_stall(const deadlock_report&) {}
 
 observer* set_observer(observer* watcher) {
   return detail::exchange_observer(detail::running_scheduler(), watcher);

@@ -55,9 +55,6 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
   if (!interrupt(*told, error)) begin_teardown(error);
 }
 
-namespace {
-
-/// Whether only what `t` waits for can end its wait.
 bool has_no_way_out(const tasklet_block& t) noexcept {
   for (const scope_core* s = t.scope; s != nullptr; s = s->outer) {
     if (s->offers_way_out) return false;
@@ -65,8 +62,6 @@ bool has_no_way_out(const tasklet_block& t) noexcept {
   }
   return (t.attention & ~(block_trap | hooked)) == 0;
 }
-
-}  // namespace
 
 void scheduler_core::check_circle(tasklet_block& t) noexcept {
   // Two at different speeds would meet in a circle that `t` is not part of.

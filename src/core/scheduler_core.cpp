@@ -335,6 +335,10 @@ void scheduler_core::poll(bool may_sleep) {
 
 bool scheduler_core::wait_for_a_source() {
   if (sources() == 0) return false;
+  if (hooks_ && hooks_->watcher != nullptr && !tearing_down()) {
+    tell_stalls(*this);
+    if (!ring.empty()) return true;  // an error of the observer's
+  }
   if (options_.clock == clock_choice::virtual_time && (!io_ || io_->in_flight() == 0)) {
     virtual_now_ = std::max(virtual_now_, timers.soonest().deadline);
     poll(false);

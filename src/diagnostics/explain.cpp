@@ -55,6 +55,8 @@ class sentence {
       return orphaned_channel();
     case verdict::lost_notification:
       return lost_notification();
+    case verdict::leaked:
+      return leaked();
     case verdict::buffer_full_without_receiver:
       return without_receiver();
     case verdict::never_started:
@@ -253,6 +255,16 @@ class sentence {
         "{} offered a value on {} {}BEFORE {} began to wait; nobody was waiting then, and it was "
         "dropped",
         who, called(*object_), when, name(subject_.id)
+    );
+  }
+
+  [[nodiscard]] std::string leaked() const {
+    const std::string who = found_.core.size() == 1
+                                ? name(found_.core.front()) + " waits"
+                                : fmt::format("{} tasklets wait", found_.core.size());
+    return fmt::format(
+        "{} {} {}, which nobody else can reach", who,
+        receives(subject_) ? "to receive from" : "to send on", called(*object_)
     );
   }
 

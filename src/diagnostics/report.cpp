@@ -54,6 +54,23 @@ deadlock_report make_report(snapshot_data state, std::uint64_t told) {
   return report;
 }
 
+std::vector<deadlock_report> stall_reports(const snapshot_data& state) {
+  constexpr std::size_t most_reports = 16;
+  std::vector<deadlock_report> reports;
+  for (finding& found : find_stuck(state)) {
+    if (reports.size() == most_reports) break;
+    deadlock_report& report = reports.emplace_back();
+    report.why = found.why;
+    report.certainty = grade::likely;
+    report.explanation = explain(state, found);
+    report.advice = advise(state, found);
+    report.crowd = group_crowd(state, found);
+    report.core = std::move(found.core);
+    report.state = state;
+  }
+  return reports;
+}
+
 std::exception_ptr make_deadlock_error(scheduler_core& core, const tasklet_block* told) noexcept {
   try {
     return std::make_exception_ptr(
@@ -62,6 +79,10 @@ std::exception_ptr make_deadlock_error(scheduler_core& core, const tasklet_block
   } catch (...) {
     return short_error();
   }
+}
+
+std::vector<deadlock_report> find_stalls_in(const scheduler_core& core) {
+  return stall_reports(take_snapshot(core));
 }
 
 void terminate_with_report(scheduler_core& core, const char* why) noexcept {
@@ -78,6 +99,10 @@ void terminate_with_report(scheduler_core& core, const char* why) noexcept {
 }
 
 }  // namespace detail
+
+std::vector<deadlock_report> find_stalls() {
+  return detail::stall_reports(detail::take_snapshot(detail::running_scheduler()));
+}
 
 deadlock_error::deadlock_error(deadlock_report report)
     : std::runtime_error(to_text(report)),

@@ -153,6 +153,7 @@ class photographer {
     info.is_daemon = t.is_daemon();
     info.wakes_nobody = t.wakes_nobody;
     info.never_started = !t.started;
+    info.has_way_out = !has_no_way_out(t);
     info.spawned_by = t.spawner;
 #if STACKLESS_TRACKING
     if (t.spawn_site_known) {

@@ -128,6 +128,7 @@ void write_crowd(page& out, tasklet_printer& printer, const deadlock_report& rep
   const std::string_view title =
       report.core.size() == 1 ? "waiting behind it" : "waiting behind them";
   write_groups(out, printer, title, behind, told);
+  if (report.certainty == grade::likely) return;  // they are none of its business
   write_groups(out, printer, "blocked apart from that", apart, told);
   write_groups(out, printer, "not counted (paused, or they wake nobody)", others, told);
 }
@@ -140,7 +141,7 @@ bool touched_by(const object_info& object, std::uint64_t tasklet) {
 
 void write_ended(page& out, tasklet_printer& printer, const deadlock_report& report) {
   const bool any_may_matter = report.why == verdict::orphaned_channel ||
-                              report.why == verdict::self_wait ||
+                              report.why == verdict::leaked || report.why == verdict::self_wait ||
                               report.why == verdict::buffer_full_without_receiver;
   std::vector<const ended_info*> shown;
   for (const ended_info& ended : report.state.ended) {
@@ -178,7 +179,16 @@ std::string write_report(const deadlock_report& report) {
   const auto blocked =
       static_cast<std::size_t>(std::count_if(tasklets.begin(), tasklets.end(), is_blocked_for_ever)
       );
-  if (others_go_on(report)) {
+  if (report.certainty == grade::likely) {
+    out.row(
+        {fmt::format(
+             "stall: {} of {} blocked, it seems forever; the others go on", report.core.size(),
+             counted(tasklets.size(), "tasklet", "tasklets")
+         ),
+         "[likely: nobody else holds what they wait for]"},
+        3, 10
+    );
+  } else if (others_go_on(report)) {
     out.row(
         {fmt::format(
              "deadlock: {} of {} blocked forever, the others go on", report.core.size(),

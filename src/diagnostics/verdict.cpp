@@ -189,6 +189,34 @@ void mark_those_behind(const snapshot_data& state, const wait_graph& graph, find
 
 }  // namespace
 
+std::vector<finding> find_stuck(const snapshot_data& state) {
+  std::vector<finding> all;
+  if (!state.tracked) return all;
+  const wait_graph graph(state, reach::by_reference);
+  for (const std::vector<index>& members : graph.knots()) {
+    const bool stuck = std::all_of(members.begin(), members.end(), [&](index t) {
+      const tasklet_info& info = state.tasklets[t];
+      return waits_for_others(info) && !info.wakes_nobody && !info.has_way_out &&
+             !could_be_anybodys(state, info);
+    });
+    if (!stuck) continue;
+    finding found;
+    found.behind.assign(state.tasklets.size(), 0);
+    for (index t : members) found.core.push_back(state.tasklets[t].id);
+    if (members.size() == 1) {
+      judge_alone(state, graph, found);
+    } else {
+      judge_together(state, found);
+    }
+    if (found.why == verdict::orphaned_channel || found.why == verdict::self_wait ||
+        found.why == verdict::buffer_full_without_receiver)
+      found.why = verdict::leaked;
+    mark_those_behind(state, graph, found);
+    all.push_back(std::move(found));
+  }
+  return all;
+}
+
 finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   finding found;
   found.behind.assign(state.tasklets.size(), 0);

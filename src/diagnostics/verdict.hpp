@@ -22,6 +22,9 @@ struct finding {
 /// `told`: the tasklet that gets the error, or 0. Of several knots its own is shown.
 [[nodiscard]] finding find_verdict(const snapshot_data& state, std::uint64_t told);
 
+/// What is stuck though the scheduler is not quiescent: sets that only they themselves could free.
+[[nodiscard]] std::vector<finding> find_stuck(const snapshot_data& state);
+
 /// One sentence, without a full stop.
 [[nodiscard]] std::string explain(const snapshot_data& state, const finding& found);
 

@@ -4,6 +4,11 @@
 
 #include <exception>
 #include <string>
+#include <vector>
+
+namespace stackless::inline STACKLESS_ABI {
+struct deadlock_report;
+}  // namespace stackless::inline STACKLESS_ABI
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -18,6 +23,9 @@ struct tasklet_block;
 [[nodiscard]] std::exception_ptr make_deadlock_error(
     scheduler_core& core, const tasklet_block* told
 ) noexcept;
+
+/// Groups that are likely stuck while `core` runs on. \throws std::bad_alloc
+[[nodiscard]] std::vector<deadlock_report> find_stalls_in(const scheduler_core& core);
 
 /// Prints every tasklet of `core` to standard error and terminates.
 [[noreturn]] void terminate_with_report(scheduler_core& core, const char* why) noexcept;

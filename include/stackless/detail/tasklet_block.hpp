@@ -126,4 +126,7 @@ struct tasklet_block : live_hook, wait_object {
 // Two cache lines, and a size class of the slab.
 static_assert(!STACKLESS_TRACKING || sizeof(tasklet_block) <= 128);
 
+/// Whether only what `t` waits for can end its wait.
+[[nodiscard]] bool has_no_way_out(const tasklet_block& t) noexcept;
+
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,0 +1,227 @@
+#include <stackless/stackless.hpp>
+
+#include "catch.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace stackless;
+
+#if STACKLESS_TRACKING
+
+namespace {
+
+task<> send_result(channel<int> out, int value) {
+  co_await out.send(value);
+}
+
+/// Leaves after the first result: the others can never be delivered.
+task<> scan_all() {
+  const channel<int> results(channel_name("results"));
+  for (int i = 0; i < 4; ++i) spawn("scan", send_result, results, i);
+  (void)co_await results.receive();
+}
+
+task<> receives_first(channel<int> in, channel<int> out) {
+  (void)co_await in.receive();
+  co_await out.send(1);
+}
+
+void spawn_mutual_receivers() {
+  const channel<int> a(channel_name("a"));
+  const channel<int> b(channel_name("b"));
+  spawn("ping", receives_first, a, b);
+  spawn("pong", receives_first, b, a);
+}
+
+task<> alone() {
+  const channel<int> own(channel_name("own"));
+  (void)co_await own.receive();
+}
+
+task<> ticker() {
+  for (;;) co_await sleep_for(1s);
+}
+
+class stall_log : public observer {
+ public:
+  std::vector<verdict> told;
+  bool throws = false;
+
+  void on_stall(const deadlock_report& report) override {
+    told.push_back(report.why);
+    if (throws) throw std::runtime_error("the observer's own");
+  }
+};
+
+scheduler_options virtual_time() {
+  scheduler_options options;
+  options.clock = clock_choice::virtual_time;
+  return options;
+}
+
+/// What is found a second after `begin`, while a ticker runs. Then all is torn down.
+std::vector<deadlock_report> stalls_after(
+    const std::function<void()>& begin, observer* watcher = nullptr
+) {
+  std::vector<deadlock_report> found;
+  const auto program = [&]() -> task<> {
+    set_observer(watcher);
+    spawn("ticker", ticker);
+    begin();
+    co_await sleep_for(10s);
+    found = find_stalls();
+    set_observer(nullptr);
+    throw std::domain_error("enough");
+  };
+  CHECK_THROWS_AS(run(virtual_time(), program), std::domain_error);
+  return found;
+}
+
+task<> receive_by_reference(const channel<int>& c) {
+  (void)co_await c.receive();
+}
+
+}  // namespace
+
+TEST_CASE("senders whose channel nobody else can reach are a stall") {
+  const auto stalls = stalls_after([] { spawn("scan_all", scan_all); });
+  REQUIRE(stalls.size() == 1);
+  const deadlock_report& report = stalls[0];
+  CHECK(report.why == verdict::leaked);
+  CHECK(report.certainty == grade::likely);
+  CHECK(report.core.size() == 3);
+  CHECK(report.explanation == "3 tasklets wait to send on 'results', which nobody else can reach");
+  const std::string text = to_text(report);
+  INFO(text);
+  CHECK(text.starts_with("stall: 3 of 5 tasklets blocked, it seems forever; the others go on"));
+  CHECK(text.find("proven") == std::string::npos);
+  CHECK(text.find("ticker") == std::string::npos);
+  CHECK(text.find("#3 scan_all") != std::string::npos);  // it has ended, and took one
+}
+
+TEST_CASE("mutual receive while others go on is a stall") {
+  const auto stalls = stalls_after(spawn_mutual_receivers);
+  REQUIRE(stalls.size() == 1);
+  CHECK(stalls[0].why == verdict::mutual_receive);
+  CHECK(stalls[0].core.size() == 2);
+}
+
+TEST_CASE("the only holder of what it waits for is a stall, and so is each such group") {
+  const auto stalls = stalls_after([] {
+    spawn("alone", alone);
+    spawn_mutual_receivers();
+    spawn("alone too", alone);
+  });
+  REQUIRE(stalls.size() == 3);
+  std::size_t leaked = 0;
+  for (const deadlock_report& report : stalls) leaked += report.why == verdict::leaked ? 1U : 0U;
+  CHECK(leaked == 2);
+}
+
+TEST_CASE("no stall: somebody who runs on has a handle") {
+  CHECK(stalls_after([] {
+          const channel<int> c;
+          spawn("receiver", [](channel<int> from) -> task<> { (void)co_await from.receive(); }, c);
+          spawn(
+              "later",
+              [](channel<int> to) -> task<> {
+                co_await sleep_for(1h);
+                co_await to.send(1);
+              },
+              c
+          );
+        }).empty());
+}
+
+TEST_CASE("no stall: a handle outside the tasklets, in a frame above, or a deadline") {
+  const auto outside = std::make_unique<channel<int>>();
+  CHECK(stalls_after([&] {
+          spawn("receiver", [](channel<int> c) -> task<> { (void)co_await c.receive(); }, *outside);
+        }).empty());
+  CHECK(stalls_after([] {
+          spawn("parent", []() -> task<> {
+            const channel<int> c;
+            spawn("child", receive_by_reference, borrow(c));
+            // A sibling could have it by reference as well.
+            co_await spawn("sleeper", [&c]() -> task<> {
+              co_await sleep_for(1h);
+              co_await c.send(1);
+            }).join();
+          });
+        }).empty());
+  CHECK(stalls_after([] {
+          spawn("patient", []() -> task<> {
+            const channel<int> c;
+            (void)co_await move_on_after(1h, [&c]() -> task<> { (void)co_await c.receive(); });
+          });
+        }).empty());
+  CHECK(stalls_after([] {
+          spawn("waits", []() -> task<> {
+            event e;
+            co_await e.wait();
+          });
+        }).empty());
+}
+
+TEST_CASE("an observer is told of each stall once") {
+  stall_log log;
+  (void)stalls_after(
+      [] {
+        spawn("alone", alone);
+        spawn_mutual_receivers();
+      },
+      &log
+  );
+  REQUIRE(log.told.size() == 2);
+  CHECK(((log.told[0] == verdict::leaked) != (log.told[1] == verdict::leaked)));
+}
+
+TEST_CASE("an observer of a program that is well is told of none") {
+  stall_log log;
+  const auto program = [&]() -> task<> {
+    set_observer(&log);
+    const channel<int> c;
+    const auto receiver = spawn(
+        "receiver",
+        [](channel<int> from) -> task<> {
+          while (co_await from.next()) {
+          }
+        },
+        c
+    );
+    for (int i = 0; i < 100; ++i) {
+      co_await sleep_for(1s);
+      co_await c.send(i);
+    }
+    c.close();
+    co_await receiver.join();
+    set_observer(nullptr);
+  };
+  run(virtual_time(), program);
+  CHECK(log.told.empty());
+}
+
+TEST_CASE("what on_stall throws is an error that nobody caught") {
+  stall_log log;
+  log.throws = true;
+  const auto program = [&]() -> task<> {
+    set_observer(&log);
+    spawn("ticker", ticker);
+    spawn("alone", alone);
+    co_await sleep_for(10s);
+  };
+  CHECK_THROWS_WITH(run(virtual_time(), program), "the observer's own");
+  CHECK(log.told.size() == 1);
+}
+
+TEST_CASE("find_stalls needs a running scheduler") {
+  CHECK_THROWS_AS(find_stalls(), std::logic_error);
+}
+
+#endif
