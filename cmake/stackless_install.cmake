@@ -35,4 +35,5 @@ install(FILES
   "${PROJECT_BINARY_DIR}/stacklessConfigVersion.cmake"
   "${CMAKE_CURRENT_LIST_DIR}/FindLiburing.cmake"
   DESTINATION "${package_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/tools/stackless-gdb.py" DESTINATION "${CMAKE_INSTALL_DATADIR}/stackless")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/stackless")

@@ -72,6 +72,8 @@ class nursery_core final : public child_group, public wait_object {
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 
  private:
+  friend struct debug_layout;
+
   class daemon_group final : public child_group {
    public:
     explicit daemon_group(nursery_core& owner) noexcept : owner_(owner) {}

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Installs what is missing to build the project, through the system's package manager. Sourced after common.sh.
 #
-#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark
+#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark gdb python3
 #                   clang-19 clang-query-19 clang-tidy-19 clang-format-19 (these four by apt only)
 #
 # Looks first, and installs nothing when everything is there. Uses sudo when not root. Sets CXX to a compiler that is
@@ -62,6 +62,7 @@ has() {
     fmt) has_header fmt/format.h ;;
     catch2) has_header catch2/catch_test_macros.hpp || has_header catch2/catch.hpp ;;
     benchmark) has_header benchmark/benchmark.h ;;
+    gdb | python3) command -v "$1" >/dev/null ;;
     clang-19) usable_compiler clang++-19 ;;
     clang-*-19) command -v "$1" >/dev/null ;;
     *) die "setup: what is $1?" ;;
@@ -108,6 +109,9 @@ package() {
     apt-get:benchmark) echo libbenchmark-dev ;;
     pacman:benchmark) echo benchmark ;;
     *:benchmark) echo 'pkgconfig(benchmark)' ;;
+    *:gdb) echo gdb ;;
+    pacman:python3) echo python ;;
+    *:python3) echo python3 ;;
     apt-get:clang-query-19) echo clang-tools-19 ;;
     apt-get:clang-*) echo "$2" ;;
     *) return 1 ;;

@@ -55,6 +55,8 @@ class chunk_table {
     return address < c.memory + c.size ? &c : nullptr;
   }
 
+  [[nodiscard]] const void* address() const noexcept { return &chunks_; }
+
   void reserve_one() {
     if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size() + 16);
   }
@@ -148,6 +150,10 @@ template void* allocate_slow<block_unit>(std::size_t);
 void deallocate_slow(void* block) noexcept {
   if (!table_gone) chunks().remove(static_cast<std::byte*>(block));
   ::operator delete(block, chunk_alignment);
+}
+
+const void* chunk_table_address() noexcept {
+  return chunks().address();
 }
 
 extent block_of(const void* address) noexcept {

@@ -23,44 +23,6 @@ source_place place_of([[maybe_unused]] const site& at) {
   return {};
 }
 
-operation_kind operation_of(wait_kind kind) {
-  switch (kind) {
-  case wait_kind::suspend:
-    return operation_kind::suspend;
-  case wait_kind::drain:
-    return operation_kind::drain;
-  case wait_kind::receive:
-    return operation_kind::receive;
-  case wait_kind::send:
-  case wait_kind::send_exception:
-    return operation_kind::send;
-  case wait_kind::join:
-    return operation_kind::join;
-  case wait_kind::sleep:
-    return operation_kind::sleep;
-  case wait_kind::io:
-    return operation_kind::io;
-  case wait_kind::nursery:
-    return operation_kind::join_nursery;
-  case wait_kind::start:
-    return operation_kind::start;
-  case wait_kind::event:
-  case wait_kind::notify:
-    return operation_kind::wait;
-  case wait_kind::acquire:
-    return operation_kind::acquire;
-  case wait_kind::lock:
-    return operation_kind::lock;
-  case wait_kind::lock_shared:
-    return operation_kind::lock_shared;
-  case wait_kind::select:
-    return operation_kind::select;
-  case wait_kind::arrive:
-    return operation_kind::arrive;
-  }
-  return operation_kind::none;
-}
-
 tasklet_state state_of(const tasklet_block& t, bool is_running) {
   if (is_running) return tasklet_state::running;
   if (t.in_ring()) return tasklet_state::ready;
@@ -281,6 +243,44 @@ async_stack stack_from(const frame* innermost) {
 #endif
   }
   return stack;
+}
+
+operation_kind operation_of(wait_kind kind) noexcept {
+  switch (kind) {
+  case wait_kind::suspend:
+    return operation_kind::suspend;
+  case wait_kind::drain:
+    return operation_kind::drain;
+  case wait_kind::receive:
+    return operation_kind::receive;
+  case wait_kind::send:
+  case wait_kind::send_exception:
+    return operation_kind::send;
+  case wait_kind::join:
+    return operation_kind::join;
+  case wait_kind::sleep:
+    return operation_kind::sleep;
+  case wait_kind::io:
+    return operation_kind::io;
+  case wait_kind::nursery:
+    return operation_kind::join_nursery;
+  case wait_kind::start:
+    return operation_kind::start;
+  case wait_kind::event:
+  case wait_kind::notify:
+    return operation_kind::wait;
+  case wait_kind::acquire:
+    return operation_kind::acquire;
+  case wait_kind::lock:
+    return operation_kind::lock;
+  case wait_kind::lock_shared:
+    return operation_kind::lock_shared;
+  case wait_kind::select:
+    return operation_kind::select;
+  case wait_kind::arrive:
+    return operation_kind::arrive;
+  }
+  return operation_kind::none;
 }
 
 snapshot_data take_snapshot(const scheduler_core& core) {

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <stackless/detail/wait.hpp>
 #include <stackless/snapshot.hpp>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
 class scheduler_core;
 struct frame;
+
+[[nodiscard]] operation_kind operation_of(wait_kind kind) noexcept;
 
 [[nodiscard]] snapshot_data take_snapshot(const scheduler_core& core);
 

@@ -112,6 +112,13 @@ void sync_core::describe(object_info& info, std::vector<const void*>&) const {
 #endif
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // no virtual bases
+sync_core::offsets sync_core::offsets_of_fields() noexcept {
+  return {offsetof(sync_core, name_), offsetof(sync_core, made_at_), offsetof(sync_core, kind_)};
+}
+#pragma GCC diagnostic pop
+
 void throw_object_gone() {
   throw object_gone("what it waited for was destroyed");
 }

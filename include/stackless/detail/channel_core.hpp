@@ -155,6 +155,8 @@ class channel_core : public wait_object {
 #endif
 
  private:
+  friend struct debug_layout;
+
   struct action_record {
     action_kind action = action_kind::none;
     action_outcome outcome = action_outcome::none;

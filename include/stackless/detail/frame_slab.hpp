@@ -114,6 +114,10 @@ struct extent {
 /// Used by diagnosis only: O(log chunks).
 [[nodiscard]] extent block_of(const void* address) noexcept;
 
+/// The table of this thread's chunks, a `std::vector` of `{memory, size, block size, unit}`. For
+/// debuggers.
+[[nodiscard]] const void* chunk_table_address() noexcept;
+
 /// Makes this thread's next allocation throw `std::bad_alloc`, once. For tests of exhaustion.
 void fail_next_allocation() noexcept;
 

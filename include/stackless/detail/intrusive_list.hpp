@@ -68,6 +68,8 @@ class intrusive_list {
   }
 
  private:
+  friend struct debug_layout;
+
   static T& from_hook(list_hook& hook) noexcept {
     return static_cast<T&>(static_cast<Hook&>(hook));
   }

@@ -96,6 +96,8 @@ class ready_ring {
   }
 
  private:
+  friend struct debug_layout;
+
   tasklet_block* current_ = nullptr;
   void* apart_ = nullptr;  // as between the links: tasklet_block.hpp
   tasklet_block* next_ = nullptr;

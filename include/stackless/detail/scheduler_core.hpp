@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/debug_listing.hpp>
 #include <stackless/detail/io_port.hpp>
 #include <stackless/detail/ready_ring.hpp>
 #include <stackless/detail/timer_queue.hpp>
@@ -303,6 +304,8 @@ class scheduler_core {
   [[nodiscard]] const scheduler_options& options() const noexcept { return options_; }
 
  private:
+  friend struct debug_layout;
+
   void throw_spawn_refused() const;
 
   // With tracking, the current frame is kept at every call and return, so that a running tasklet's
@@ -422,6 +425,7 @@ class scheduler_core {
   std::array<ended_extra, ended_kept> ended_extras_{};
   ended_record* next_ended_ = ended_.data();  ///< the oldest, to be overwritten
   drive_mode mode_ = drive_mode::to_the_end;
+  debug_listing listing_{*this};
 
   // The same wait deadlocking again escalates (design: rule 3).
   struct {

@@ -24,6 +24,8 @@ class select_core final : public wait_object {
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 
  private:
+  friend struct debug_layout;
+
   wait** cases_;  // null: not in a queue
   std::size_t count_;
   std::size_t winner_ = nobody;

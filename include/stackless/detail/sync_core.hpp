@@ -34,6 +34,14 @@ class sync_core : public wait_object {
   [[nodiscard]] std::string display_name() const;
   [[nodiscard]] bool anybody_waits() const noexcept { return !waiting_.empty(); }
 
+  struct offsets {
+    std::size_t name;
+    std::size_t made_at;
+    std::size_t kind;
+  };
+  /// For debuggers. (No friend: GCC then warns of a destructor that is accessible.)
+  [[nodiscard]] static offsets offsets_of_fields() noexcept;
+
  protected:
   sync_core(object_kind kind, site here) noexcept : made_at_(here), kind_(kind) {}
   sync_core(object_kind kind, const object_name& name)

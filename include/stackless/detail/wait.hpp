@@ -103,6 +103,8 @@ class wait : public list_hook {
   }
 
  private:
+  friend struct debug_layout;
+
   // Eight bytes, each field written whole: a bit field would be read back while it is still on its
   // way to the cache.
   std::uint32_t since_low_;
