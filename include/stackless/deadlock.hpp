@@ -58,6 +58,8 @@ struct deadlock_report {
 
 /// The text report: 64 KiB at most, deterministic, no addresses.
 [[nodiscard]] std::string to_text(const deadlock_report& report);
+/// All of it, as JSON: schema `stackless-deadlock/1`. Not bounded.
+[[nodiscard]] std::string to_json(const deadlock_report& report);
 
 /// The program can no longer make progress. `what()` is the text report.
 class deadlock_error : public std::runtime_error {

@@ -188,4 +188,8 @@ struct snapshot_data {
 /// in the same way together.
 [[nodiscard]] std::string to_text(const snapshot_data& data);
 
+/// Everything in it, as JSON: schema `stackless-snapshot/1`. Not bounded; what is not UTF-8 shows
+/// as U+FFFD.
+[[nodiscard]] std::string to_json(const snapshot_data& data);
+
 }  // namespace stackless::inline STACKLESS_ABI

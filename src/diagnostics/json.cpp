@@ -1,0 +1,433 @@
+#include <stackless/deadlock.hpp>
+
+#include <array>
+#include <charconv>
+#include <concepts>
+
+namespace stackless::inline STACKLESS_ABI {
+
+namespace {
+
+/// The length of the valid UTF-8 sequence that `text` begins with, or 0. Overlong forms, surrogates
+/// and what is above U+10FFFF are refused, as JSON readers do.
+std::size_t sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const std::size_t length = lead < 0x80                   ? 1
+                             : lead >= 0xC2 && lead < 0xE0 ? 2
+                             : (lead & 0xF0) == 0xE0       ? 3
+                             : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                           : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  const bool refused = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) >= 0xA0) ||
+                       (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) >= 0x90);
+  return refused ? 0 : length;
+}
+
+class json_writer {
+ public:
+  void key(std::string_view name) {
+    separate();
+    quote(name);
+    text_ += ':';
+    first_ = true;  // its value follows without a comma
+  }
+  void open(char bracket) {
+    separate();
+    text_ += bracket;
+    first_ = true;
+  }
+  void close(char bracket) {
+    text_ += bracket;
+    first_ = false;
+  }
+  void value(std::string_view text) {
+    separate();
+    quote(text);
+  }
+  void value(bool b) {
+    separate();
+    text_ += b ? "true" : "false";
+  }
+  template <std::integral Number>
+    requires(!std::same_as<Number, bool>)
+  void value(Number number) {
+    separate();
+    std::array<char, 24> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    text_.append(digits.data(), end);
+  }
+  template <class Value>
+  void member(std::string_view name, const Value& v) {
+    key(name);
+    value(v);
+  }
+  [[nodiscard]] std::string take() && { return std::move(text_); }
+
+ private:
+  void separate() {
+    if (!first_) text_ += ',';
+    first_ = false;
+  }
+  void quote(std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    text_ += '"';
+    while (!text.empty()) {
+      const std::size_t length = sequence_length(text);
+      const auto c = static_cast<unsigned char>(text.front());
+      if (length == 0) {
+        text_ += "\\ufffd";
+      } else if (c == '"' || c == '\\') {
+        text_ += '\\';
+        text_ += text.front();
+      } else if (c < 0x20 || c == 0x7F || c == '<') {  // `<`: it may stand in a page's script
+        text_ += "\\u00";
+        text_ += hex[c >> 4U];
+        text_ += hex[c & 15U];
+      } else {
+        text_ += text.substr(0, length);
+      }
+      text.remove_prefix(length == 0 ? 1 : length);
+    }
+    text_ += '"';
+  }
+
+  std::string text_;
+  bool first_ = true;
+};
+
+std::string_view word(tasklet_state state) {
+  switch (state) {
+  case tasklet_state::running:
+    return "running";
+  case tasklet_state::ready:
+    return "ready";
+  case tasklet_state::blocked:
+    return "blocked";
+  case tasklet_state::paused:
+    return "paused";
+  }
+  return "unknown";
+}
+
+std::string_view word(operation_kind what) {
+  switch (what) {
+  case operation_kind::none:
+    return "none";
+  case operation_kind::suspend:
+    return "suspend";
+  case operation_kind::drain:
+    return "drain";
+  case operation_kind::receive:
+    return "receive";
+  case operation_kind::send:
+    return "send";
+  case operation_kind::join:
+    return "join";
+  case operation_kind::sleep:
+    return "sleep";
+  case operation_kind::io:
+    return "io";
+  case operation_kind::join_nursery:
+    return "join_nursery";
+  case operation_kind::start:
+    return "start";
+  case operation_kind::wait:
+    return "wait";
+  case operation_kind::acquire:
+    return "acquire";
+  case operation_kind::lock:
+    return "lock";
+  case operation_kind::lock_shared:
+    return "lock_shared";
+  case operation_kind::arrive:
+    return "arrive";
+  case operation_kind::select:
+    return "select";
+  case operation_kind::set:
+    return "set";
+  case operation_kind::reset:
+    return "reset";
+  case operation_kind::release:
+    return "release";
+  case operation_kind::unlock:
+    return "unlock";
+  case operation_kind::notify:
+    return "notify";
+  case operation_kind::count_down:
+    return "count_down";
+  }
+  return "unknown";
+}
+
+std::string_view word(object_kind what) {
+  switch (what) {
+  case object_kind::none:
+    return "none";
+  case object_kind::channel:
+    return "channel";
+  case object_kind::tasklet:
+    return "tasklet";
+  case object_kind::timer:
+    return "timer";
+  case object_kind::io_operation:
+    return "io_operation";
+  case object_kind::nursery:
+    return "nursery";
+  case object_kind::start:
+    return "start";
+  case object_kind::event:
+    return "event";
+  case object_kind::semaphore:
+    return "semaphore";
+  case object_kind::mutex:
+    return "mutex";
+  case object_kind::shared_mutex:
+    return "shared_mutex";
+  case object_kind::condition_variable:
+    return "condition_variable";
+  case object_kind::latch:
+    return "latch";
+  case object_kind::barrier:
+    return "barrier";
+  case object_kind::oneshot:
+    return "oneshot";
+  case object_kind::select:
+    return "select";
+  }
+  return "unknown";
+}
+
+std::string_view word(operation_outcome what) {
+  switch (what) {
+  case operation_outcome::none:
+    return "none";
+  case operation_outcome::delivered:
+    return "delivered";
+  case operation_outcome::buffered:
+    return "buffered";
+  case operation_outcome::blocked:
+    return "blocked";
+  case operation_outcome::dropped:
+    return "dropped";
+  case operation_outcome::refused:
+    return "refused";
+  case operation_outcome::closed:
+    return "closed";
+  case operation_outcome::created:
+    return "created";
+  case operation_outcome::done:
+    return "done";
+  }
+  return "unknown";
+}
+
+std::string_view word(verdict what) {
+  switch (what) {
+  case verdict::mutual_receive:
+    return "mutual_receive";
+  case verdict::circular_wait:
+    return "circular_wait";
+  case verdict::lock_cycle:
+    return "lock_cycle";
+  case verdict::self_wait:
+    return "self_wait";
+  case verdict::join_cycle:
+    return "join_cycle";
+  case verdict::orphaned_channel:
+    return "orphaned_channel";
+  case verdict::owner_exited_holding_lock:
+    return "owner_exited_holding_lock";
+  case verdict::lost_notification:
+    return "lost_notification";
+  case verdict::buffer_full_without_receiver:
+    return "buffer_full_without_receiver";
+  case verdict::leaked:
+    return "leaked";
+  case verdict::never_started:
+    return "never_started";
+  case verdict::queued_behind_a_deadlock:
+    return "queued_behind_a_deadlock";
+  case verdict::never_signalled:
+    return "never_signalled";
+  case verdict::unknown:
+    return "unknown";
+  }
+  return "unknown";
+}
+
+void write_place(json_writer& out, std::string_view name, const source_place& at) {
+  if (at.line == 0 && at.function.empty()) return;
+  out.key(name);
+  out.open('{');
+  if (at.line != 0) {
+    out.member("file", at.file);
+    out.member("line", at.line);
+    out.member("column", at.column);
+  }
+  if (!at.function.empty()) out.member("function", at.function);
+  out.close('}');
+}
+
+void write_tasklet(json_writer& out, const tasklet_info& t) {
+  out.open('{');
+  out.member("id", t.id);
+  out.member("name", std::string_view(t.name));
+  out.member("state", word(t.state));
+  out.member("main", t.is_main);
+  out.member("daemon", t.is_daemon);
+  out.member("wakes_nobody", t.wakes_nobody);
+  out.member("never_started", t.never_started);
+  out.member("spawned_by", t.spawned_by);
+  write_place(out, "spawned_at", t.spawned_at);
+  out.member("operation", word(t.waits.operation));
+  out.member("object", t.waits.object);
+  out.member("since_step", t.waits.since_step);
+  out.member("age_ns", t.waits.age.count());
+  out.key("stack");
+  out.open('[');
+  for (const stack_frame& f : t.stack) {
+    out.open('{');
+    out.member("function", f.function);
+    out.member("file", f.file);
+    out.member("line", f.line);
+    out.member("column", f.column);
+    out.member("in_library", f.in_library);
+    out.close('}');
+  }
+  out.close(']');
+  out.close('}');
+}
+
+void write_operation(json_writer& out, const last_operation& o) {
+  out.open('{');
+  out.member("operation", word(o.operation));
+  out.member("outcome", word(o.outcome));
+  out.member("attempted_only", o.attempted_only);
+  out.member("tasklet", o.tasklet);
+  out.member("tasklet_name", std::string_view(o.tasklet_name));
+  out.member("step", o.step);
+  write_place(out, "at", o.at);
+  out.close('}');
+}
+
+void write_object(json_writer& out, const object_info& o) {
+  out.open('{');
+  out.member("id", o.id);
+  out.member("kind", word(o.kind));
+  out.member("name", std::string_view(o.name));
+  out.member("type", std::string_view(o.type));
+  write_place(out, "made_at", o.made_at);
+  out.member("tasklet", o.tasklet);
+  out.member("capacity", o.capacity);
+  out.member("buffered", o.buffered);
+  out.member("waiting_receivers", o.waiting_receivers);
+  out.member("waiting_senders", o.waiting_senders);
+  out.member("waiting", o.waiting);
+  out.member("children", o.children);
+  out.member("count", o.count);
+  out.member("closed", o.is_closed);
+  out.key("holders");
+  out.open('[');
+  for (const holder_info& holder : o.holders) {
+    out.open('{');
+    out.member("tasklet", holder.tasklet);
+    if (holder.frame == holder_info::kept_arguments) {
+      out.member("in_arguments", true);
+    } else {
+      out.member("frame", holder.frame);
+    }
+    out.close('}');
+  }
+  out.close(']');
+  if (o.last) {
+    out.key("last");
+    write_operation(out, *o.last);
+  }
+  out.key("history");
+  out.open('[');
+  for (const last_operation& each : o.history) write_operation(out, each);
+  out.close(']');
+  out.close('}');
+}
+
+void write_state(json_writer& out, const snapshot_data& state) {
+  out.member("step", state.step);
+  out.member("tracked", state.tracked);
+  out.member("host_driven", state.host_driven);
+  out.key("sources");
+  out.open('{');
+  out.member("io_in_flight", state.sources.io_in_flight);
+  out.member("timers", state.sources.timers);
+  out.member("foreign", state.sources.foreign);
+  out.member("silent", state.sources.silent);
+  out.member("io_backend", std::string_view(state.sources.io_backend));
+  out.close('}');
+  out.key("tasklets");
+  out.open('[');
+  for (const tasklet_info& t : state.tasklets) write_tasklet(out, t);
+  out.close(']');
+  out.key("objects");
+  out.open('[');
+  for (const object_info& o : state.objects) write_object(out, o);
+  out.close(']');
+  out.key("ended");
+  out.open('[');
+  for (const ended_info& e : state.ended) {
+    out.open('{');
+    out.member("id", e.id);
+    out.member("name", std::string_view(e.name));
+    write_place(out, "spawned_at", e.spawned_at);
+    out.member("step", e.step);
+    out.member("killed", e.killed);
+    out.member("error", std::string_view(e.error));
+    out.close('}');
+  }
+  out.close(']');
+}
+
+void write_ids(json_writer& out, std::string_view name, const std::vector<std::uint64_t>& ids) {
+  out.key(name);
+  out.open('[');
+  for (const std::uint64_t id : ids) out.value(id);
+  out.close(']');
+}
+
+}  // namespace
+
+std::string to_json(const snapshot_data& data) {
+  json_writer out;
+  out.open('{');
+  out.member("schema", std::string_view("stackless-snapshot/1"));
+  write_state(out, data);
+  out.close('}');
+  return std::move(out).take();
+}
+
+std::string to_json(const deadlock_report& report) {
+  json_writer out;
+  out.open('{');
+  out.member("schema", std::string_view("stackless-deadlock/1"));
+  out.member("verdict", word(report.why));
+  out.member("grade", std::string_view(report.certainty == grade::proven ? "proven" : "likely"));
+  out.member("explanation", std::string_view(report.explanation));
+  out.member("advice", std::string_view(report.advice));
+  out.member("raised_in", report.raised_in);
+  write_ids(out, "core", report.core);
+  out.key("crowd");
+  out.open('[');
+  for (const waiting_group& group : report.crowd) {
+    out.open('{');
+    out.member("behind_core", group.behind_core);
+    write_ids(out, "tasklets", group.tasklets);
+    out.close('}');
+  }
+  out.close(']');
+  write_state(out, report.state);
+  out.close('}');
+  return std::move(out).take();
+}
+
+}  // namespace stackless::inline STACKLESS_ABI
