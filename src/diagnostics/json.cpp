@@ -1,5 +1,7 @@
 #include <stackless/deadlock.hpp>
 
+#include "diagnostics/utf8.hpp"
+
 #include <array>
 #include <charconv>
 #include <concepts>
@@ -7,24 +9,6 @@
 namespace stackless::inline STACKLESS_ABI {
 
 namespace {
-
-/// The length of the valid UTF-8 sequence that `text` begins with, or 0. Overlong forms, surrogates
-/// and what is above U+10FFFF are refused, as JSON readers do.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const std::size_t length = lead < 0x80                   ? 1
-                             : lead >= 0xC2 && lead < 0xE0 ? 2
-                             : (lead & 0xF0) == 0xE0       ? 3
-                             : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                           : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  const bool refused = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) >= 0xA0) ||
-                       (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) >= 0x90);
-  return refused ? 0 : length;
-}
 
 class json_writer {
  public:
@@ -75,7 +59,7 @@ class json_writer {
     constexpr std::string_view hex = "0123456789abcdef";
     text_ += '"';
     while (!text.empty()) {
-      const std::size_t length = sequence_length(text);
+      const std::size_t length = detail::utf8_sequence_length(text);
       const auto c = static_cast<unsigned char>(text.front());
       if (length == 0) {
         text_ += "\\ufffd";
@@ -280,7 +264,9 @@ void write_tasklet(json_writer& out, const tasklet_info& t) {
   out.member("daemon", t.is_daemon);
   out.member("wakes_nobody", t.wakes_nobody);
   out.member("never_started", t.never_started);
+  out.member("has_way_out", t.has_way_out);
   out.member("spawned_by", t.spawned_by);
+  out.member("spawned_by_name", std::string_view(t.spawned_by_name));
   write_place(out, "spawned_at", t.spawned_at);
   out.member("operation", word(t.waits.operation));
   out.member("object", t.waits.object);

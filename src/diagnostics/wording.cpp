@@ -1,6 +1,7 @@
 #include "diagnostics/wording.hpp"
 
 #include "diagnostics/function_name.hpp"
+#include "diagnostics/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -8,33 +9,11 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-namespace {
-
-bool continues(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-}
-
-/// The length of the valid UTF-8 sequence that `text` begins with, or 0.
-std::size_t sequence_length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const std::size_t length = lead < 0x80                   ? 1
-                             : lead >= 0xC2 && lead < 0xE0 ? 2
-                             : (lead & 0xF0) == 0xE0       ? 3
-                             : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                           : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if (!continues(text[i])) return 0;
-  return length;
-}
-
-}  // namespace
-
 std::string printable(std::string_view text, std::size_t columns) {
   std::string result;
   std::size_t written = 0;
   while (!text.empty() && written <= columns) {
-    const std::size_t length = sequence_length(text);
+    const std::size_t length = utf8_sequence_length(text);
     const auto c = static_cast<unsigned char>(text.front());
     const bool second_control_set =
         length == 2 && c == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
@@ -60,7 +39,7 @@ std::string in_quotes(std::string_view name) {
 
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return !continues(c);
+    return !continues_utf8(c);
   }));
 }
 
@@ -68,7 +47,7 @@ std::string shortened(std::string_view text, std::size_t columns) {
   if (text.size() <= columns || width_of(text) <= columns) return std::string(text);
   std::size_t end = 0;
   for (std::size_t width = 0; end < text.size(); ++end)
-    if (!continues(text[end]) && ++width == columns) break;
+    if (!continues_utf8(text[end]) && ++width == columns) break;
   return std::string(text.substr(0, end)) + "…";
 }
 
