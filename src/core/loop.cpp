@@ -269,7 +269,7 @@ void scheduler_core::drop_extras(ended_record& record) noexcept {
 
 /// Of the one that was remembered last.
 void scheduler_core::remember_extras(const tasklet_block& t) noexcept {
-  const auto place = static_cast<std::size_t>(next_ended_ - ended_.data() + ended_kept - 1);
+  const auto place = static_cast<std::size_t>(next_ended_ - ended_.data()) + ended_kept - 1;
   ended_record& record = ended_[place % ended_kept];
   ended_extra& extra = ended_extras_[place % ended_kept];
   record.has_extras = true;
