@@ -63,12 +63,19 @@ struct source_place {
   std::string_view function;
 };
 
+/// One of the operations that a blocked select waits for.
+struct wait_case {
+  operation_kind operation = operation_kind::none;
+  std::uint64_t object = 0;  ///< id of an `object_info`
+};
+
 /// What a tasklet waits for.
 struct wait_info {
   operation_kind operation = operation_kind::none;
   std::uint64_t object = 0;  ///< id of an `object_info`; for a join the tasklet's object
   std::uint64_t since_step = 0;
   std::chrono::nanoseconds age{0};  ///< exact to one I/O poll
+  std::vector<wait_case> cases;     ///< of a select, in the order of its arguments
 };
 
 struct tasklet_info {

@@ -272,6 +272,17 @@ void write_tasklet(json_writer& out, const tasklet_info& t) {
   out.member("object", t.waits.object);
   out.member("since_step", t.waits.since_step);
   out.member("age_ns", t.waits.age.count());
+  if (!t.waits.cases.empty()) {
+    out.key("cases");
+    out.open('[');
+    for (const wait_case& c : t.waits.cases) {
+      out.open('{');
+      out.member("operation", word(c.operation));
+      out.member("object", c.object);
+      out.close('}');
+    }
+    out.close(']');
+  }
   out.key("stack");
   out.open('[');
   for (const stack_frame& f : t.stack) {

@@ -151,7 +151,34 @@ std::string tasklet_printer::text_of(const last_operation& last) const {
   return text;
 }
 
+/// Each as if it were waited for alone.
+void tasklet_printer::cases_of(const tasklet_info& t) {
+  constexpr std::size_t most_cases = 8;
+  const std::size_t count = t.waits.cases.size();
+  const std::size_t shown = std::min(count, most_cases);
+  for (std::size_t i = 0; i < shown; ++i) {
+    tasklet_info alone;
+    alone.id = t.id;
+    alone.state = t.state;
+    alone.waits.operation = t.waits.cases[i].operation;
+    alone.waits.object = t.waits.cases[i].object;
+    alone.waits.since_step = t.waits.since_step;
+    out_.paragraph(
+        fmt::format("{}case {}: ", std::string(indent, ' '), i + 1), operation_of(alone)
+    );
+    prospects(alone);
+  }
+  if (shown < count)
+    out_.line(
+        std::string(indent, ' ') + "… and " + counted(count - shown, "more case", "more cases")
+    );
+}
+
 void tasklet_printer::prospects(const tasklet_info& t) {
+  if (t.waits.operation == operation_kind::select) {
+    cases_of(t);
+    return;
+  }
   const object_info* object = state_.find_object(t.waits.object);
   const std::string margin(indent, ' ');
   if (object == nullptr) return;

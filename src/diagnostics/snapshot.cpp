@@ -2,6 +2,7 @@
 
 #include <stackless/detail/frame_slab.hpp>
 #include <stackless/detail/scheduler_core.hpp>
+#include <stackless/detail/select_core.hpp>
 #include <stackless/error.hpp>
 
 #include "diagnostics/function_name.hpp"
@@ -130,6 +131,10 @@ class photographer {
       info.waits.since_step = w->since();
       info.waits.age = now_ - core_.time_of_step(w->since());
       if (w->object != nullptr && !only_pauses(w->kind())) info.waits.object = add(*w->object);
+      if (w->kind() == wait_kind::select)
+        static_cast<const select_core&>(*w->object).for_each_case([&](const wait& c) {
+          info.waits.cases.push_back({operation_of(c.kind()), add(*c.object)});
+        });
     }
   }
 

@@ -60,6 +60,7 @@ class tasklet_printer {
   [[nodiscard]] std::uint32_t shown_frame(const holder_info& holder) const;
   [[nodiscard]] std::string last_of(const object_info& object) const;
   [[nodiscard]] std::string text_of(const last_operation& last) const;
+  void cases_of(const tasklet_info& t);
   void history_of(const object_info& object, const std::string& name);
 
   page& out_;

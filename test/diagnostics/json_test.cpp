@@ -91,7 +91,9 @@ deadlock_report full_report() {
   t.spawned_by = 1;
   t.spawned_by_name = "main";
   t.spawned_at = {"a.cpp", 21, 22, "task<> main"};
-  t.waits = {operation_kind::receive, 1, 41, std::chrono::nanoseconds(1200)};
+  t.waits = {operation_kind::receive, 1, 41, std::chrono::nanoseconds(1200), {}};
+  t.waits.cases.push_back({operation_kind::lock, 91});
+  t.waits.cases.push_back({operation_kind::join, 92});
   t.stack = {{"task<> ping", "a.cpp", 31, 32, true}};
 
   object_info& object = state.objects.emplace_back();
@@ -125,6 +127,7 @@ constexpr std::string_view full_state =
     R"("spawned_by_name":"main",)"
     R"("spawned_at":{"file":"a.cpp","line":21,"column":22,"function":"task\u003c> main"},)"
     R"("operation":"receive","object":1,"since_step":41,"age_ns":1200,)"
+    R"("cases":[{"operation":"lock","object":91},{"operation":"join","object":92}],)"
     R"("stack":[{"function":"task\u003c> ping","file":"a.cpp","line":31,"column":32,)"
     R"("in_library":true}]}],)"
     R"("objects":[{"id":1,"kind":"channel","name":"numbers","type":"int",)"

@@ -267,6 +267,74 @@ TEST_CASE("a select that nobody can serve is a deadlock") {
   CHECK_THAT(text, contains_text("select of one of 2 cases"));
 }
 
+TEST_CASE("the report of a blocked select names its cases in order, and who could serve them") {
+  std::string text;
+  try {
+    run([]() -> task<> {
+      channel<int> in(channel_name("in"));
+      channel<int> out(channel_name("out"));
+      event stop(object_name("stop"));
+      mutex lock(object_name("lock"));
+      const mutex_guard mine = co_await lock.lock();
+      auto other = spawn("other", [](channel<int> to) -> task<> { co_await to.receive(); }, in);
+      (void)co_await select(in.receive(), out.send(1), stop.wait(), lock.lock(), other.join());
+    });
+  } catch (const deadlock_error& error) {
+    text = error.what();
+  }
+  const auto first = text.find("case 1: receive on channel<int> 'in'");
+  const auto second = text.find("case 2: send on channel<int> 'out'");
+  const auto third = text.find("case 3: wait for event 'stop'");
+  const auto fourth = text.find("case 4: lock of mutex 'lock'  (owned by #1 main");
+  const auto fifth = text.find("case 5: join #2 other");
+  INFO(text);
+  REQUIRE(first != std::string::npos);
+  REQUIRE(fifth != std::string::npos);
+  CHECK(first < second);
+  CHECK(second < third);
+  CHECK(third < fourth);
+  CHECK(fourth < fifth);
+  CHECK_THAT(text, contains_text("freed by: a send on 'in' or its close."));
+  CHECK_THAT(text, contains_text("freed by: a receive from 'out'."));
+  CHECK_THAT(text, contains_text("freed by: a set"));
+  CHECK_THAT(text, contains_text("freed by: the end of #2 other (blocked)"));
+}
+
+TEST_CASE("the report of a select with many cases names the first eight") {
+  std::string text;
+  try {
+    run([]() -> task<> {
+      channel<int> c(channel_name("c"));
+      (void)co_await select(
+          c.next(), c.next(), c.next(), c.next(), c.next(), c.next(), c.next(), c.next(), c.next(),
+          c.next()
+      );
+    });
+  } catch (const deadlock_error& error) {
+    text = error.what();
+  }
+  INFO(text);
+  CHECK_THAT(text, contains_text("case 8: receive on channel<int> 'c'"));
+  CHECK(text.find("case 9") == std::string::npos);
+  CHECK_THAT(text, contains_text("… and 2 more cases"));
+}
+
+STACKLESS_TEST("a snapshot has the cases of a blocked select") {
+  channel<int> a;
+  event e;
+  auto t = spawn([&]() -> task<> { (void)co_await select(a.receive(), e.wait()); });
+  co_await wait_all_blocked();
+  const wait_info waits = t.waiting_for();
+  CHECK(waits.operation == operation_kind::select);
+  REQUIRE(waits.cases.size() == 2);
+  CHECK(waits.cases[0].operation == operation_kind::receive);
+  CHECK(waits.cases[1].operation == operation_kind::wait);
+  const snapshot_data all = snapshot();
+  REQUIRE(all.find_object(waits.cases[0].object) != nullptr);
+  CHECK(all.find_object(waits.cases[0].object)->kind == object_kind::channel);
+  co_await t.kill();
+}
+
 namespace {
 
 /// Random senders, receivers and cancellations over few channels: each value is received once, or

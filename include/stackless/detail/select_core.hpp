@@ -20,6 +20,12 @@ class select_core final : public wait_object {
   void leave_all_but(const wait* winner) noexcept;
   [[nodiscard]] std::size_t winner() const noexcept { return winner_; }
 
+  template <class Visit>
+  void for_each_case(Visit&& visit) const {
+    for (std::size_t i = 0; i < count_; ++i)
+      if (const wait* w = cases_[i]) visit(*w);
+  }
+
   [[nodiscard]] bool withdraw(wait& w) noexcept override;
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 
