@@ -145,3 +145,61 @@ TEST_CASE("oneshot: a deadlock names it and who holds its sender") {
   CHECK_THAT(text, contains_text("held by: itself in frame 0, 0 outside tasklets"));
 #endif
 }
+
+TEST_CASE("oneshot: a case of a select, taken at once or waited for") {
+  run(virtual_time(), []() -> task<> {
+    auto [tx, rx] = make_oneshot<int>();
+    auto& sender = tx;
+    CHECK((co_await select(rx.receive(), otherwise())).index() == 1);
+    CHECK((co_await select(rx.receive(), after(1s))).index() == 1);
+    const auto sends = [&sender]() -> task<> {
+      co_await sleep_for(1s);
+      sender.send(6);
+    };
+    const auto t = spawn(sends);
+    event never;
+    auto got = co_await select(never.wait(), rx.receive(), after(2s));
+    REQUIRE(got.index() == 1);
+    CHECK(std::get<1>(got) == 6);
+
+    auto [tx2, rx2] = make_oneshot<int>();
+    tx2.send(7);
+    got = co_await select_first(never.wait(), rx2.receive(), after(2s));
+    CHECK(std::get<1>(got) == 7);
+  });
+}
+
+TEST_CASE("oneshot: a select that another case won leaves the value") {
+  run([]() -> task<> {
+    auto [tx, rx] = make_oneshot<int>();
+    auto& sender = tx;
+    event happened;
+    const auto both = [&]() -> task<> {
+      happened.set();
+      sender.send(8);
+      co_return;
+    };
+    const auto t = spawn(both);
+    CHECK((co_await select(rx.receive(), happened.wait())).index() == 1);
+    CHECK(rx.try_receive() == 8);
+  });
+}
+
+TEST_CASE("oneshot: a select raises what was sent as an error, and that the sender is gone") {
+  run([]() -> task<> {
+    event never;
+    auto [tx, rx] = make_oneshot<int>();
+    auto& sender = tx;
+    const auto fails = [&sender]() -> task<> {
+      sender.send_error(std::make_exception_ptr(std::range_error("no")));
+      co_return;
+    };
+    const auto t = spawn(fails);
+    CHECK_THROWS_AS(co_await select(rx.receive(), never.wait()), std::range_error);
+
+    auto [tx2, rx2] = make_oneshot<int>();
+    const auto ends = [](oneshot_sender<int>) -> task<> { co_await yield(); };
+    const auto t2 = spawn(ends, std::move(tx2));
+    CHECK_THROWS_AS(co_await select(rx2.receive(), never.wait()), channel_closed);
+  });
+}
