@@ -52,6 +52,8 @@ enum class object_kind : std::uint8_t {
   latch,
   barrier,
   oneshot,
+  watch,
+  broadcast,
   select
 };
 

@@ -49,7 +49,8 @@ constexpr std::size_t io_codes = static_cast<std::size_t>(io_code::poll) + 1;
 constexpr std::array object_words{"object",    "channel", "tasklet",      "timer",
                                   "I/O",       "nursery", "start",        "event",
                                   "semaphore", "mutex",   "shared_mutex", "condition_variable",
-                                  "latch",     "barrier", "oneshot",      "select"};
+                                  "latch",     "barrier", "oneshot",      "watch",
+                                  "broadcast", "select"};
 static_assert(object_words.size() == static_cast<std::size_t>(object_kind::select) + 1);
 
 constexpr std::size_t most_entries = 64;

@@ -166,7 +166,11 @@ class sentence {
       what = "set it";
       break;
     case object_kind::oneshot:
+    case object_kind::broadcast:
       what = "send on it";
+      break;
+    case object_kind::watch:
+      what = "change it";
       break;
     case object_kind::semaphore:
       what = "release it";

@@ -178,6 +178,10 @@ std::string_view word(object_kind what) {
     return "barrier";
   case object_kind::oneshot:
     return "oneshot";
+  case object_kind::watch:
+    return "watch";
+  case object_kind::broadcast:
+    return "broadcast";
   case object_kind::select:
     return "select";
   }

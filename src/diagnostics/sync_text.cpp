@@ -60,6 +60,10 @@ std::string tasklet_printer::sync_prospects(const tasklet_info& t, const object_
     return "a release";
   case object_kind::oneshot:
     return "a send, or the end of its sender.  " + holders_of(object, t.id);
+  case object_kind::watch:
+    return "a set, or its close.  " + holders_of(object, t.id);
+  case object_kind::broadcast:
+    return "a send, or its close.  " + holders_of(object, t.id);
   case object_kind::event:
     return "a set";
   case object_kind::condition_variable:

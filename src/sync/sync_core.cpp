@@ -26,6 +26,10 @@ std::string_view word_for(object_kind kind) noexcept {
     return "barrier";
   case object_kind::oneshot:
     return "oneshot";
+  case object_kind::watch:
+    return "watch";
+  case object_kind::broadcast:
+    return "broadcast";
   default:
     return "object";
   }
@@ -98,6 +102,10 @@ void sync_core::note_wait([[maybe_unused]] wait_kind kind, [[maybe_unused]] site
 std::string sync_core::display_name() const {
   if (!name_.empty()) return name_;
   return std::string(word_for(kind_)) + place_text(made_at_);
+}
+
+std::string sync_core::title() const {
+  return name_.empty() ? display_name() : std::string(word_for(kind_)) + " '" + name_ + "'";
 }
 
 void sync_core::describe(object_info& info, std::vector<const void*>&) const {

@@ -32,6 +32,7 @@ class sync_core : public wait_object {
   void note_wait(wait_kind kind, site here) noexcept;
 
   [[nodiscard]] std::string display_name() const;
+  [[nodiscard]] std::string title() const;  ///< with the kind of thing it is
   [[nodiscard]] bool anybody_waits() const noexcept { return !waiting_.empty(); }
 
   struct offsets {

@@ -2,6 +2,7 @@
 
 // Everything of sync/.
 
+#include <stackless/sync/broadcast.hpp>
 #include <stackless/sync/condition_variable.hpp>
 #include <stackless/sync/event.hpp>
 #include <stackless/sync/latch.hpp>
@@ -10,3 +11,4 @@
 #include <stackless/sync/oneshot.hpp>
 #include <stackless/sync/semaphore.hpp>
 #include <stackless/sync/shared_mutex.hpp>
+#include <stackless/sync/watch.hpp>
