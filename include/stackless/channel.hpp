@@ -52,11 +52,7 @@ class send_awaiter {
       return channel().give_and_switch(wait_, *active_scheduler, h.promise(), here);
     }
   }
-  void await_resume() {
-    resumed(*wait_.owner);
-    if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
-      throw_channel_gone();
-  }
+  void await_resume() { resumed(*wait_.owner); }
 
   bool select_ready(site here) { return channel().select_send(wait_, *active_scheduler, here); }
   void select_begin() { channel().select_enqueue_sender(wait_); }
@@ -307,11 +303,11 @@ class channel : public detail::channel_handle {
   /// Closing, and nobody waits and nothing is buffered.
   [[nodiscard]] bool closed() const {
     const state& s = self();
-    return s.shut && s.balance == 0 && s.buffered == 0;
+    return s.shut && s.balance() == 0 && s.buffered == 0;
   }
 
   /// Waiting senders, less waiting receivers: one of the two is zero.
-  [[nodiscard]] std::ptrdiff_t balance() const { return self().balance; }
+  [[nodiscard]] std::ptrdiff_t balance() const { return self().balance(); }
   /// Who waits, in the order in which they will be served.
   [[nodiscard]] std::vector<any_tasklet> waiting() const { return self().waiting(); }
   /// Values in the buffer.

@@ -22,6 +22,14 @@ std::string readable(const std::type_info& type) {
   return status == 0 ? name.get() : type.name();
 }
 
+std::exception_ptr channel_gone() noexcept {
+  try {
+    throw channel_closed("send: the channel is gone, and with it all who could receive");
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
 }  // namespace
 
 channel_core::channel_core(
@@ -41,7 +49,7 @@ channel_core::channel_core(
 void channel_core::close(site here) noexcept {
   closed_ = shut = true;
   while (receivers_wait()) {
-    wait& receiver = dequeue_receiver();
+    wait& receiver = receivers.pop_front();
     receiver.owner->home->wake(receiver, wait_outcome::closed);
   }
   note(action_kind::close, action_outcome::closed, acting_scheduler(), here);
@@ -65,8 +73,8 @@ void channel_core::last_handle_gone() noexcept {
   // Nobody can reach it any more. Those who wait were let in by reference, and would wait for ever.
   close();
   while (senders_wait()) {
-    wait& sender = dequeue_sender();
-    sender.owner->home->wake(sender, wait_outcome::closed);
+    tasklet_block& sender = *senders.front().owner;
+    (void)sender.home->interrupt(sender, channel_gone());
   }
   delete this;
 }
@@ -76,15 +84,15 @@ channel_core::~channel_core() {
 }
 
 bool channel_core::withdraw(wait& w) noexcept {
-  balance += w.kind() == wait_kind::receive ? 1 : -1;
-  queue.remove(w);
+  (w.kind() == wait_kind::receive ? receivers : senders).remove(w);
   refill();
   return true;
 }
 
 std::vector<any_tasklet> channel_core::waiting() const {
   std::vector<any_tasklet> list;
-  queue.for_each([&](const wait& w) { list.emplace_back(*w.owner); });
+  for (const wait_queue* queue : {&receivers, &senders})
+    queue->for_each([&](const wait& w) { list.emplace_back(*w.owner); });
   return list;
 }
 
@@ -96,8 +104,8 @@ void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<cons
   info.made_at = {made_at_.file_name(), made_at_.line(), made_at_.column(), {}};
   info.capacity = capacity;
   info.buffered = buffered;
-  info.waiting_receivers = receivers_wait() ? static_cast<std::size_t>(-balance) : 0;
-  info.waiting_senders = senders_wait() ? static_cast<std::size_t>(balance) : 0;
+  info.waiting_receivers = receivers.size();
+  info.waiting_senders = senders.size();
   info.is_closed = shut;
 #if STACKLESS_TRACKING
   for (const list_hook* hook = handles_.next; hook != &handles_; hook = hook->next)
@@ -114,10 +122,6 @@ void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<cons
 std::string channel_core::display_name() const {
   if (!name_.empty()) return name_;
   return "channel<" + readable(element_) + ">" + place_text(made_at_);
-}
-
-void throw_channel_gone() {
-  throw channel_closed("send: the channel is gone, and with it all who could receive");
 }
 
 void throw_closed_and_empty() {

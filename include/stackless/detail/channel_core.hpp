@@ -25,21 +25,21 @@ namespace detail {
 
 /// What an exchange makes of the ring.
 enum class exchange : std::uint8_t {
-  without_switch,  ///< the partner goes to the tail
   direct,          ///< the partner runs now
+  without_switch,  ///< the partner goes to the tail
   all_others       ///< the partner goes to the tail, and all run before the actor goes on
 };
 
-/// \throws channel_closed; in functions of their own, so that an await that goes well carries none
-/// of it
-[[noreturn]] void throw_channel_gone();
+/// \throws channel_closed; in a function of its own, so that an await that goes well carries none of
+/// it
 [[noreturn]] void throw_closed_and_empty();
 
 /// The part of a channel that does not depend on its element type.
 class channel_core : public wait_object {
  public:
-  wait_queue queue;  ///< all wait in one direction, which the sign of `balance` tells
-  std::ptrdiff_t balance = 0;
+  // One of the two is empty.
+  wait_queue receivers;
+  wait_queue senders;
   std::size_t capacity;
   std::size_t buffered = 0;
   exchange send_exchange;                                ///< by a send to a waiting receiver
@@ -58,24 +58,10 @@ class channel_core : public wait_object {
     receive_exchange = exchange_of(side == channel_preference::sender, all);
   }
 
-  [[nodiscard]] bool receivers_wait() const noexcept { return balance < 0; }
-  [[nodiscard]] bool senders_wait() const noexcept { return balance > 0; }
-
-  void enqueue_sender(wait& w) noexcept {
-    queue.push_back(w);
-    ++balance;
-  }
-  void enqueue_receiver(wait& w) noexcept {
-    queue.push_back(w);
-    --balance;
-  }
-  wait& dequeue_sender() noexcept {
-    --balance;
-    return queue.pop_front();
-  }
-  wait& dequeue_receiver() noexcept {
-    ++balance;
-    return queue.pop_front();
+  [[nodiscard]] bool receivers_wait() const noexcept { return !receivers.empty(); }
+  [[nodiscard]] bool senders_wait() const noexcept { return !senders.empty(); }
+  [[nodiscard]] std::ptrdiff_t balance() const noexcept {
+    return static_cast<std::ptrdiff_t>(senders.size() - receivers.size());
   }
 
   /// In a history, if one is kept: what fast paths do is recorded by `tell_observer`.
@@ -103,7 +89,6 @@ class channel_core : public wait_object {
   void begin_closing() noexcept { shut = true; }
   void open() noexcept { shut = closed_ = false; }
   void close(site here = {}) noexcept;
-  void close_for_good() noexcept;  ///< the last handle is gone
   [[noreturn]] void throw_closed(const char* operation) const;
   [[noreturn]] void throw_block_trap() const;
   [[noreturn]] static void throw_both_directions();
@@ -118,14 +103,29 @@ class channel_core : public wait_object {
       [[maybe_unused]] bool attempted = false
   ) noexcept {
 #if STACKLESS_TRACKING
-    last_.at = here;
-    last_.what = {what, how, attempted};
     if (core != nullptr) [[likely]] {
-      last_.tasklet = core->current()->id;
-      last_.step = core->step;
+      note_by(*core->current(), core->step, what, how, here, attempted);
     } else {
+      last_.at = here;
+      last_.what = {what, how, attempted};
       last_.tasklet = 0;
     }
+#endif
+  }
+  void note_by(
+      [[maybe_unused]] const tasklet_block& t,
+      [[maybe_unused]] std::uint64_t step,
+      [[maybe_unused]] action_kind what,
+      [[maybe_unused]] action_outcome how,
+      [[maybe_unused]] site here,
+      [[maybe_unused]] bool attempted = false
+  ) noexcept {
+#if STACKLESS_TRACKING
+    const std::uint64_t id = t.id;  // before the stores, which the compiler takes for its own
+    last_.at = here;
+    last_.what = {what, how, attempted};
+    last_.tasklet = id;
+    last_.step = step;
 #endif
   }
 

@@ -45,8 +45,9 @@ class channel_state final : public channel_core {
       : channel_core(room, std::move(name), here, typeid(T)) {}
 
   bool send_now(send_wait<T>& w, scheduler_core& core, site here) {
-    if (core.current()->attention == 0 &&
-        (receivers_wait() ? send_exchange == exchange::direct : !shut && capacity == 0)) [[likely]]
+    const tasklet_block& me = *core.current();
+    if (receivers_wait() ? (me.attention | static_cast<unsigned>(send_exchange)) == 0
+                         : (me.attention | capacity | shut) == 0) [[likely]]
       return false;
     return send_without_switch(w, core, here);
   }
@@ -57,13 +58,16 @@ class channel_state final : public channel_core {
       send_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
     if (!receivers_wait()) return block_sender(w, core, f, here);
-    auto& receiver = static_cast<receive_wait<T>&>(queue.front());
-    if (send_exchange != exchange::direct || !core.can_hand_over(receiver)) [[unlikely]]
+    auto& receiver = static_cast<receive_wait<T>&>(receivers.front());
+    if (receiver.owner->home != &core ||
+        (static_cast<unsigned>(send_exchange) | static_cast<unsigned>(receiver.outcome())) != 0)
+        [[unlikely]]
       return give_and_switch(w, core, f, here);
     receiver.slot.emplace(std::move(*w.value));
-    dequeue_receiver();
-    w.owner = core.current();
-    note(action_kind::send, action_outcome::delivered, &core, here);
+    receivers.pop_front();
+    tasklet_block& me = *core.current();
+    w.owner = &me;
+    note_by(me, core.step, action_kind::send, action_outcome::delivered, here);
     return core.hand_over(receiver, f, here);
   }
 
@@ -79,7 +83,8 @@ class channel_state final : public channel_core {
   }
 
   bool receive_now(receive_wait<T>& w, scheduler_core& core, site here) {
-    if (core.current()->attention == 0 && buffered == 0 && !senders_wait() && !shut) [[likely]]
+    // One test of four: nothing here is likelier to differ from zero than the others.
+    if ((core.current()->attention | buffered | senders.any() | shut) == 0) [[likely]]
       return false;
     return receive_without_switch(w, core, here);
   }
@@ -89,7 +94,7 @@ class channel_state final : public channel_core {
   ) {
     if (senders_wait()) [[unlikely]]
       return take_and_hand_over(w, core, f, here);
-    enqueue_receiver(w);
+    receivers.push_back(w);
     return core.block(w, f, here);
   }
 
@@ -128,13 +133,13 @@ class channel_state final : public channel_core {
   void select_enqueue_sender(send_wait<T>& w) {
     check_block_trap(*active_scheduler->current());
     if (receivers_wait()) throw_both_directions();
-    enqueue_sender(w);
+    senders.push_back(w);
   }
 
   void select_enqueue_receiver(receive_wait<T>& w) {
     check_block_trap(*active_scheduler->current());
     if (senders_wait()) throw_both_directions();
-    enqueue_receiver(w);
+    receivers.push_back(w);
   }
 
   // From plain functions too: the partner goes to the tail.
@@ -177,7 +182,7 @@ class channel_state final : public channel_core {
     if ((me.attention & hooked) != 0) [[unlikely]]
       tell_observer(core, true, would_wait, here);
     if (receivers_wait()) {
-      if (send_exchange != exchange::without_switch && queue.front().owner->home == &core) {
+      if (send_exchange != exchange::without_switch && receivers.front().owner->home == &core) {
         core.check_switch_trap(true);
         return false;
       }
@@ -209,7 +214,7 @@ class channel_state final : public channel_core {
     if ((me.attention & hooked) != 0) [[unlikely]]
       tell_observer(core, false, buffered == 0 && !senders_wait() && !shut, here);
     if (receive_exchange != exchange::without_switch && buffered == 0 && senders_wait() &&
-        queue.front().owner->home == &core) {
+        senders.front().owner->home == &core) {
       core.check_switch_trap(true);
       return false;
     }
@@ -232,7 +237,7 @@ class channel_state final : public channel_core {
       send_wait<T>& w, scheduler_core& core, frame& f, site here
   ) noexcept {
     note(action_kind::send, action_outcome::blocked, &core, here);
-    enqueue_sender(w);
+    senders.push_back(w);
     return core.block(w, f, here);
   }
 
@@ -278,24 +283,24 @@ class channel_state final : public channel_core {
 
   /// Gives to the first waiting receiver, who leaves the queue.
   wait& give(const send_wait<T>& from) {
-    auto& receiver = static_cast<receive_wait<T>&>(queue.front());
+    auto& receiver = static_cast<receive_wait<T>&>(receivers.front());
     if (from.has_error()) [[unlikely]] {
       copy_error(receiver.owner->error, *from.error);
     } else {
       receiver.slot.emplace(std::move(*from.value));
     }
-    return dequeue_receiver();
+    return receivers.pop_front();
   }
 
   /// Takes from the first waiting sender, who leaves the queue.
   wait& take_from_sender(result_slot<T>& slot, std::exception_ptr& error) {
-    auto& sender = static_cast<send_wait<T>&>(queue.front());
+    auto& sender = static_cast<send_wait<T>&>(senders.front());
     if (sender.has_error()) [[unlikely]] {
       copy_error(error, *sender.error);
     } else {
       slot.emplace(std::move(*sender.value));
     }
-    wait& done = dequeue_sender();
+    wait& done = senders.pop_front();
     refill();  // behind an error, which is never buffered, values may wait that can be
     return done;
   }
@@ -317,7 +322,7 @@ class channel_state final : public channel_core {
 
   void refill() noexcept override {
     while (senders_wait() && buffered < capacity) {
-      auto& sender = static_cast<send_wait<T>&>(queue.front());
+      auto& sender = static_cast<send_wait<T>&>(senders.front());
       if (sender.has_error()) return;  // its turn comes when the buffer is empty
       try {
         buffer_.push_back(std::move(*sender.value));
@@ -325,7 +330,7 @@ class channel_state final : public channel_core {
         return;  // the sender keeps its value, and its place
       }
       ++buffered;
-      wait& done = dequeue_sender();
+      wait& done = senders.pop_front();
       done.owner->home->wake(done);
     }
   }

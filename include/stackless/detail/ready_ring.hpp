@@ -35,10 +35,12 @@ class ready_ring {
 
   /// Puts `t` just after the current one, and moves on to it.
   void insert_and_advance(tasklet_block& t) noexcept {
-    t.ring_previous = current_;
-    next_->ring_previous = &t;
-    t.ring_next = next_;
-    current_->ring_next = &t;
+    tasklet_block& before = *current_;
+    tasklet_block& behind = *next_;
+    t.ring_previous = &before;
+    behind.ring_previous = &t;
+    t.ring_next = &behind;
+    before.ring_next = &t;
     current_ = &t;
   }
 
@@ -50,28 +52,29 @@ class ready_ring {
     next_ = t.ring_next;
   }
 
-  /// The current one leaves, to be blocked or paused at `w`, and the next one is current. False:
-  /// there is none.
-  bool leave(wait* w) noexcept {
+  /// The current one leaves, to be blocked or paused at `w`, and the next one is current: the
+  /// result. Null: there is none.
+  tasklet_block* leave(wait* w) noexcept {
     tasklet_block& t = *current_;
-    drop_current();
+    tasklet_block* const following = drop_current();
     t.ring_next = nullptr;
     t.outside = w;
-    return current_ != nullptr;
+    return following;
   }
 
   /// The current one leaves, and will not be asked for its place again.
-  void drop_current() noexcept {
+  tasklet_block* drop_current() noexcept {
     tasklet_block& following = *next_;
     tasklet_block& last = *current_->ring_previous;
     if (&following == current_) [[unlikely]] {
       current_ = next_ = nullptr;
-      return;
+      return nullptr;
     }
     last.ring_next = &following;
     following.ring_previous = &last;
     current_ = &following;
     next_ = &last == &following ? &following : following.ring_next;
+    return &following;
   }
 
   /// Any member leaves.

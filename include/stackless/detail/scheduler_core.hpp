@@ -80,11 +80,12 @@ class scheduler_core {
   [[nodiscard]] std::coroutine_handle<> block(wait& w, frame& f, site here) noexcept {
     tasklet_block& t = *current();
     begin_wait(t, w, f, here);
-    if (!ring.leave(&w)) [[unlikely]] {
+    tasklet_block* const next = ring.leave(&w);
+    if (next == nullptr) [[unlikely]] {
       last_blocker = &t;
       return std::noop_coroutine();
     }
-    return resume_next();
+    return resume(*next);
   }
 
   /// As `block`, and `next`, a member of the ring, runs.
@@ -103,8 +104,11 @@ class scheduler_core {
   [[nodiscard]] std::coroutine_handle<> hand_over(wait& completed, frame& f, site here) noexcept {
     suspend_in(*current(), f, here);
     completed.complete_as(wait_outcome::done);
-    ring.insert_and_advance(*completed.owner);
-    return resume_next();
+    tasklet_block& next = *completed.owner;
+    ring.insert_and_advance(next);
+    if (must_see_loop()) [[unlikely]]
+      return std::noop_coroutine();
+    return next.current_frame->handle();  // it waited, and so it has been started
   }
   /// Whether `hand_over` may be called: the wait is of this scheduler, and no case of a select.
   [[nodiscard]] bool can_hand_over(const wait& w) const noexcept {
@@ -320,12 +324,13 @@ class scheduler_core {
   /// The ring has moved on: resumes who is current now. Directly, or every so often through the
   /// loop, so that the native stack stays flat where the compiler does not make symmetric transfer
   /// a tail call.
-  [[nodiscard]] std::coroutine_handle<> resume_next() noexcept {
-    const tasklet_block& t = *current();
-    if (++step >= loop_at || !t.started) [[unlikely]]
+  [[nodiscard]] std::coroutine_handle<> resume_next() noexcept { return resume(*current()); }
+  [[nodiscard]] std::coroutine_handle<> resume(const tasklet_block& t) noexcept {
+    if (must_see_loop() || !t.started) [[unlikely]]
       return std::noop_coroutine();
     return t.current_frame->handle();
   }
+  [[nodiscard]] bool must_see_loop() noexcept { return ++step >= loop_at; }
 
   void begin_wait(tasklet_block& t, wait& w, frame& f, site here) noexcept {
     suspend_in(t, f, here);

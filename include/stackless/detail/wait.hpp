@@ -2,6 +2,7 @@
 
 #include <stackless/detail/intrusive_list.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -94,21 +95,13 @@ class wait : public list_hook {
   void join_select() noexcept { outcome_ = wait_outcome::pending_in_select; }
 
   /// The scheduler's step at which the wait began.
-  [[nodiscard]] std::uint64_t since() const noexcept {
-    return since_low_ | std::uint64_t{since_high_} << 32;
-  }
-  void begin(std::uint64_t step) noexcept {
-    since_low_ = static_cast<std::uint32_t>(step);
-    since_high_ = static_cast<std::uint16_t>(step >> 32);
-  }
+  [[nodiscard]] std::uint64_t since() const noexcept { return since_; }
+  void begin(std::uint64_t step) noexcept { since_ = step; }
 
  private:
   friend struct debug_layout;
 
-  // Eight bytes, each field written whole: a bit field would be read back while it is still on its
-  // way to the cache.
-  std::uint32_t since_low_;
-  std::uint16_t since_high_ = 0;
+  std::uint64_t since_;
   wait_kind kind_;
   wait_outcome outcome_ = wait_outcome::pending;
 };
@@ -122,7 +115,12 @@ class wait_queue {
   wait_queue& operator=(const wait_queue&) = delete;
 
   [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+  /// Not `empty`, as a number to combine with others in one test: zero or not.
+  [[nodiscard]] std::uintptr_t any() const noexcept {
+    return reinterpret_cast<std::uintptr_t>(first_);
+  }
   [[nodiscard]] wait& front() const noexcept { return static_cast<wait&>(*first_); }
+  [[nodiscard]] std::size_t size() const noexcept { return first_ == nullptr ? 0 : behind_ + 1; }
 
   // The hints keep the compiler from making one store to a computed address of two simple ones:
   // most queues hold one wait, and the next operation reads the pointers back at once.
@@ -131,6 +129,7 @@ class wait_queue {
     w.previous = last_;
     if (last_ != nullptr) [[unlikely]] {
       last_->next = &w;
+      ++behind_;
     } else {
       first_ = &w;
     }
@@ -142,6 +141,7 @@ class wait_queue {
     first_ = w.next;
     if (first_ != nullptr) [[unlikely]] {
       first_->previous = nullptr;
+      --behind_;
     } else {
       last_ = nullptr;
     }
@@ -151,6 +151,7 @@ class wait_queue {
   void remove(wait& w) noexcept {
     (w.previous != nullptr ? w.previous->next : first_) = w.next;
     (w.next != nullptr ? w.next->previous : last_) = w.previous;
+    if (first_ != nullptr) --behind_;
   }
 
   template <class Visit>
@@ -162,6 +163,7 @@ class wait_queue {
  private:
   list_hook* first_ = nullptr;
   list_hook* last_ = nullptr;
+  std::size_t behind_ = 0;  ///< the first: to come and go alone costs no counting
 };
 
 /// The same, one pointer wide: a circle that is known by its last. For objects of which there are
