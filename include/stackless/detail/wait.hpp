@@ -122,13 +122,10 @@ class wait_queue {
   [[nodiscard]] wait& front() const noexcept { return static_cast<wait&>(*first_); }
   [[nodiscard]] std::size_t size() const noexcept { return first_ == nullptr ? 0 : behind_ + 1; }
 
-  // The hints keep the compiler from making one store to a computed address of two simple ones:
-  // most queues hold one wait, and the next operation reads the pointers back at once.
   void push_back(wait& w) noexcept {
-    w.next = nullptr;
-    w.previous = last_;
-    if (last_ != nullptr) [[unlikely]] {
+    if (first_ != nullptr) [[unlikely]] {
       last_->next = &w;
+      w.previous = last_;
       ++behind_;
     } else {
       first_ = &w;
@@ -138,32 +135,44 @@ class wait_queue {
 
   wait& pop_front() noexcept {
     wait& w = front();
-    first_ = w.next;
-    if (first_ != nullptr) [[unlikely]] {
-      first_->previous = nullptr;
+    if (&w != last_) [[unlikely]] {
+      first_ = w.next;
       --behind_;
     } else {
-      last_ = nullptr;
+      first_ = nullptr;
     }
     return w;
   }
 
   void remove(wait& w) noexcept {
-    (w.previous != nullptr ? w.previous->next : first_) = w.next;
-    (w.next != nullptr ? w.next->previous : last_) = w.previous;
-    if (first_ != nullptr) --behind_;
+    if (&w == first_) {
+      pop_front();
+      return;
+    }
+    w.previous->next = w.next;
+    if (&w == last_) {
+      last_ = w.previous;
+    } else {
+      w.next->previous = w.previous;
+    }
+    --behind_;
   }
 
   template <class Visit>
   void for_each(Visit&& visit) const {
-    for (const list_hook* hook = first_; hook != nullptr; hook = hook->next)
+    if (empty()) return;
+    for (const list_hook* hook = first_;; hook = hook->next) {
       visit(static_cast<const wait&>(*hook));
+      if (hook == last_) return;
+    }
   }
 
  private:
+  // Most queues hold one wait. So that it costs little to come and to go alone, the links beyond
+  // either end are not set, nor is `last_` in an empty queue, and only those behind are counted.
   list_hook* first_ = nullptr;
   list_hook* last_ = nullptr;
-  std::size_t behind_ = 0;  ///< the first: to come and go alone costs no counting
+  std::size_t behind_ = 0;
 };
 
 /// The same, one pointer wide: a circle that is known by its last. For objects of which there are
