@@ -27,48 +27,54 @@ enum class send_status : std::uint8_t {
 
 namespace detail {
 
-/// `Sent` is a T, or an exception_ptr.
-template <class T, class Sent = T>
+/// `Operation` keeps what is sent: a T, or an exception_ptr.
+template <class T, class Operation>
 class send_awaiter {
+  static constexpr bool sends_value =
+      std::is_same_v<decltype(std::declval<Operation&>().sent()), T&>;
+
  public:
-  send_awaiter(channel_state<T>& channel, Sent& sent) noexcept : wait_(channel, sent) {}
+  explicit send_awaiter(Operation& operation) noexcept : operation_(operation) {}
   send_awaiter(const send_awaiter&) = delete;
   send_awaiter& operator=(const send_awaiter&) = delete;
 
   bool await_ready(site here = site::current()) {
-    if constexpr (std::is_same_v<Sent, T>) {
-      return channel().send_now(wait_, *active_scheduler, here);
+    if constexpr (sends_value) {
+      return channel().send_now(wait_, operation_.sent(), *active_scheduler, here);
     } else {
-      return channel().send_without_switch(wait_, *active_scheduler, here);
+      return channel().send_without_switch(wait_, operation_.sent(), *active_scheduler, here);
     }
   }
   template <std::derived_from<frame> Promise>
   [[gnu::always_inline]] std::coroutine_handle<> await_suspend(
       std::coroutine_handle<Promise> h, site here = site::current()
   ) {
-    if constexpr (std::is_same_v<Sent, T>) {
-      return channel().suspend_sender(wait_, *active_scheduler, h.promise(), here);
+    scheduler_core& core = *active_scheduler;
+    if constexpr (sends_value) {
+      return channel().suspend_sender(wait_, operation_.sent(), core, h.promise(), here);
     } else {
-      return channel().give_and_switch(wait_, *active_scheduler, h.promise(), here);
+      return channel().give_and_switch(wait_, operation_.sent(), core, h.promise(), here);
     }
   }
-  void await_resume() { resumed(*wait_.owner); }
+  static void await_resume() { resumed(*active_scheduler->current()); }
 
-  bool select_ready(site here) { return channel().select_send(wait_, *active_scheduler, here); }
+  bool select_ready(site here) {
+    return channel().select_send(wait_, operation_.sent(), *active_scheduler, here);
+  }
   void select_begin() { channel().select_enqueue_sender(wait_); }
   wait& select_wait() noexcept { return wait_; }
 
  private:
-  channel_state<T>& channel() noexcept { return static_cast<channel_state<T>&>(*wait_.object); }
+  channel_state<T>& channel() noexcept { return operation_.target(); }
 
+  Operation& operation_;
   send_wait<T> wait_;
 };
 
 template <class T, bool Optional>
 class receive_awaiter {
  public:
-  explicit receive_awaiter(channel_state<T>& channel) noexcept
-      : wait_(wait_kind::receive, &channel) {}
+  explicit receive_awaiter(channel_state<T>& channel) noexcept : wait_(channel) {}
   receive_awaiter(const receive_awaiter&) = delete;
   receive_awaiter& operator=(const receive_awaiter&) = delete;
 
@@ -83,9 +89,9 @@ class receive_awaiter {
   }
   std::conditional_t<Optional, std::optional<T>, T> await_resume() {
     tasklet_block& me = *wait_.owner;
-    if (wait_.slot.full()) [[likely]] {
+    if (wait_.full()) [[likely]] {
       resumed(me);
-      return wait_.slot.take();
+      return std::move(wait_.value);
     }
     if (me.error) raise_sent_error(me);
     resumed(me);
@@ -119,10 +125,14 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_operati
   template <class... A>
   explicit send_operation(channel_state<T>& channel, A&&... arguments)
       : value_(std::forward<A>(arguments)...), channel_(&channel) {}
-  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, value_); }
+  send_awaiter<T, send_operation> make_awaiter() noexcept {
+    return send_awaiter<T, send_operation>(*this);
+  }
 
   /// The value, when the operation did not happen.
   [[nodiscard]] T& value() noexcept { return value_; }
+  [[nodiscard]] T& sent() noexcept { return value_; }
+  [[nodiscard]] channel_state<T>& target() const noexcept { return *channel_; }
 
  private:
   T value_;
@@ -134,7 +144,12 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_from_op
  public:
   send_from_operation(channel_state<T>& channel, T& value) noexcept
       : channel_(&channel), value_(&value) {}
-  send_awaiter<T> make_awaiter() noexcept { return send_awaiter<T>(*channel_, *value_); }
+  send_awaiter<T, send_from_operation> make_awaiter() noexcept {
+    return send_awaiter<T, send_from_operation>(*this);
+  }
+
+  [[nodiscard]] T& sent() const noexcept { return *value_; }
+  [[nodiscard]] channel_state<T>& target() const noexcept { return *channel_; }
 
  private:
   channel_state<T>* channel_;
@@ -146,9 +161,12 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_excepti
  public:
   send_exception_operation(channel_state<T>& channel, std::exception_ptr error) noexcept
       : channel_(&channel), error_(std::move(error)) {}
-  send_awaiter<T, const std::exception_ptr> make_awaiter() noexcept {
-    return send_awaiter<T, const std::exception_ptr>(*channel_, error_);
+  send_awaiter<T, send_exception_operation> make_awaiter() noexcept {
+    return send_awaiter<T, send_exception_operation>(*this);
   }
+
+  [[nodiscard]] const std::exception_ptr& sent() const noexcept { return error_; }
+  [[nodiscard]] channel_state<T>& target() const noexcept { return *channel_; }
 
  private:
   channel_state<T>* channel_;

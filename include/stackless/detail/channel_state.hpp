@@ -5,26 +5,51 @@
 #include <stackless/detail/ring_buffer.hpp>
 
 #include <exception>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// A tasklet that waits to receive: the sender puts the value straight into its frame. An error
-/// that was sent travels in its tasklet's `error`.
+/// A tasklet that waits to receive: the sender puts the value straight into its frame, where it is
+/// once the wait is done. An error that was sent travels in its tasklet's `error`.
 template <class T>
 struct receive_wait : wait {
-  using wait::wait;
-  result_slot<T> slot;
+  explicit receive_wait(wait_object& channel) noexcept : wait(wait_kind::receive, &channel) {}
+  receive_wait(const receive_wait&) = delete;
+  receive_wait& operator=(const receive_wait&) = delete;
+  ~receive_wait() {
+    if constexpr (!std::is_trivially_destructible_v<T>) {
+      if (full()) std::destroy_at(std::addressof(value));
+    }
+  }
+
+  [[nodiscard]] bool full() const noexcept { return outcome() == wait_outcome::done; }
+  /// For a receiver that waits: whoever wakes it makes it full.
+  void put(T&& from) { std::construct_at(std::addressof(value), std::move(from)); }
+  void emplace(T&& from) {
+    put(std::move(from));
+    complete_as(wait_outcome::done);
+  }
+
+  union {
+    T value;
+  };
 };
 
 /// A tasklet that waits to send: the receiver takes the value, or the error, from where it lies.
+/// Nothing is set before it is known that the send cannot simply happen.
 template <class T>
 struct send_wait : wait {
-  send_wait(wait_object& channel, T& from) noexcept
-      : wait(wait_kind::send, &channel), value(&from) {}
-  send_wait(wait_object& channel, const std::exception_ptr& from) noexcept
-      : wait(wait_kind::send_exception, &channel), error(&from) {}
+  send_wait() noexcept : wait(leave_unset_t{}) {}
+  void prepare(wait_object& channel, T& from) noexcept {
+    wait::prepare(wait_kind::send, channel);
+    value = &from;
+  }
+  void prepare(wait_object& channel, const std::exception_ptr& from) noexcept {
+    wait::prepare(wait_kind::send_exception, channel);
+    error = &from;
+  }
 
   [[nodiscard]] bool has_error() const noexcept { return kind() == wait_kind::send_exception; }
 
@@ -44,42 +69,41 @@ class channel_state final : public channel_core {
   channel_state(std::size_t room, std::string name, site here)
       : channel_core(room, std::move(name), here, typeid(T)) {}
 
-  bool send_now(send_wait<T>& w, scheduler_core& core, site here) {
+  bool send_now(send_wait<T>& w, T& value, scheduler_core& core, site here) {
     const tasklet_block& me = *core.current();
     if (receivers_wait() ? (me.attention | static_cast<unsigned>(send_exchange)) == 0
                          : (me.attention | capacity | shut) == 0) [[likely]]
       return false;
-    return send_without_switch(w, core, here);
+    return send_without_switch(w, value, core, here);
   }
 
   // The common case is inlined with the test before it, and calls nothing: what is rare is a tail
   // call.
   [[gnu::always_inline]] std::coroutine_handle<> suspend_sender(
-      send_wait<T>& w, scheduler_core& core, frame& f, site here
+      send_wait<T>& w, T& value, scheduler_core& core, frame& f, site here
   ) {
-    if (!receivers_wait()) return block_sender(w, core, f, here);
+    if (!receivers_wait()) return block_sender(w, value, core, f, here);
     auto& receiver = static_cast<receive_wait<T>&>(receivers.front());
     if (receiver.owner->home != &core ||
         (static_cast<unsigned>(send_exchange) | static_cast<unsigned>(receiver.outcome())) != 0)
         [[unlikely]]
-      return give_and_switch(w, core, f, here);
-    receiver.slot.emplace(std::move(*w.value));
+      return give_and_switch(w, value, core, f, here);
+    receiver.put(std::move(value));
     receivers.pop_front();
-    tasklet_block& me = *core.current();
-    w.owner = &me;
-    note_by(me, core.step, action_kind::send, action_outcome::delivered, here);
+    note_by(*core.current(), core.step, action_kind::send, action_outcome::delivered, here);
     return core.hand_over(receiver, f, here);
   }
 
   /// As `suspend_sender`, of whatever is sent.
+  template <class Sent>
   [[gnu::noinline]] std::coroutine_handle<> give_and_switch(
-      send_wait<T>& w, scheduler_core& core, frame& f, site here
+      send_wait<T>& w, Sent& sent, scheduler_core& core, frame& f, site here
   ) {
-    if (!receivers_wait()) return block_sender(w, core, f, here);
-    w.owner = core.current();
+    if (!receivers_wait()) return block_sender(w, sent, core, f, here);
+    w.prepare(*this, sent);
     wait& receiver = give(w);
     note(action_kind::send, action_outcome::delivered, &core, here);
-    return hand_over_to(receiver, send_exchange, core, f, here);
+    return hand_over_to(receiver, outcome_of(w), send_exchange, core, f, here);
   }
 
   bool receive_now(receive_wait<T>& w, scheduler_core& core, site here) {
@@ -100,13 +124,14 @@ class channel_state final : public channel_core {
 
   // In a select: done now, without a switch, or not at all.
 
-  bool select_send(send_wait<T>& w, scheduler_core& core, site here) {
-    w.owner = core.current();
+  template <class Sent>
+  bool select_send(send_wait<T>& w, Sent& sent, scheduler_core& core, site here) {
+    w.prepare(*this, sent);
     if (receivers_wait()) {
       wait& receiver = give(w);
       note(action_kind::send, action_outcome::delivered, &core, here);
       record(action_kind::send, action_outcome::delivered, here);
-      receiver.owner->home->wake(receiver);
+      receiver.owner->home->wake(receiver, outcome_of(w));
       return true;
     }
     if (shut) throw_closed("send");
@@ -120,7 +145,7 @@ class channel_state final : public channel_core {
 
   bool select_receive(receive_wait<T>& w, scheduler_core& core, site here) {
     w.owner = core.current();
-    if (take(w.slot, w.owner->error)) {
+    if (take(w, w.owner->error)) {
       note(action_kind::receive, action_outcome::delivered, &core, here);
       record(action_kind::receive, action_outcome::delivered, here);
       return true;
@@ -148,7 +173,9 @@ class channel_state final : public channel_core {
     check_not_in_hook();
     action_outcome outcome = action_outcome::dropped;
     if (receivers_wait()) {
-      wait& receiver = give(send_wait<T>(*this, value));
+      auto& receiver = static_cast<receive_wait<T>&>(receivers.front());
+      receiver.put(std::move(value));
+      receivers.pop_front();
       receiver.owner->home->wake(receiver);
       outcome = action_outcome::delivered;
     } else if (shut) {
@@ -174,9 +201,12 @@ class channel_state final : public channel_core {
     return true;
   }
 
-  [[gnu::noinline]] bool send_without_switch(send_wait<T>& w, scheduler_core& core, site here) {
+  template <class Sent>
+  [[gnu::noinline]] bool send_without_switch(
+      send_wait<T>& w, Sent& sent, scheduler_core& core, site here
+  ) {
     tasklet_block& me = *core.current();
-    w.owner = &me;
+    w.prepare(*this, sent);
     check_attention(me);
     const bool would_wait = !receivers_wait() && !shut && (w.has_error() || !may_buffer());
     if ((me.attention & hooked) != 0) [[unlikely]]
@@ -188,7 +218,7 @@ class channel_state final : public channel_core {
       }
       wait& receiver = give(w);
       note(action_kind::send, action_outcome::delivered, &core, here);
-      receiver.owner->home->wake(receiver);
+      receiver.owner->home->wake(receiver, outcome_of(w));
       return true;
     }
     if (closed()) throw_closed("send");
@@ -218,7 +248,7 @@ class channel_state final : public channel_core {
       core.check_switch_trap(true);
       return false;
     }
-    if (take(w.slot, me.error)) [[likely]] {
+    if (take(w, me.error)) [[likely]] {
       note(action_kind::receive, action_outcome::delivered, &core, here);
       return true;
     }
@@ -233,9 +263,11 @@ class channel_state final : public channel_core {
     return true;
   }
 
+  template <class Sent>
   [[gnu::noinline]] std::coroutine_handle<> block_sender(
-      send_wait<T>& w, scheduler_core& core, frame& f, site here
+      send_wait<T>& w, Sent& sent, scheduler_core& core, frame& f, site here
   ) noexcept {
+    w.prepare(*this, sent);
     note(action_kind::send, action_outcome::blocked, &core, here);
     senders.push_back(w);
     return core.block(w, f, here);
@@ -245,9 +277,9 @@ class channel_state final : public channel_core {
       receive_wait<T>& w, scheduler_core& core, frame& f, site here
   ) {
     w.owner = core.current();
-    wait& sender = take_from_sender(w.slot, w.owner->error);
+    wait& sender = take_from_sender(w, w.owner->error);
     note(action_kind::receive, action_outcome::delivered, &core, here);
-    return hand_over_to(sender, receive_exchange, core, f, here);
+    return hand_over_to(sender, wait_outcome::done, receive_exchange, core, f, here);
   }
 
   // Behind a waiting sender nobody may overtake through the buffer.
@@ -256,19 +288,19 @@ class channel_state final : public channel_core {
   /// The actor keeps its place in the ring; its partner runs now, or with `schedule_all` the
   /// others.
   std::coroutine_handle<> hand_over_to(
-      wait& partner, exchange how, scheduler_core& core, frame& f, site here
+      wait& partner, wait_outcome outcome, exchange how, scheduler_core& core, frame& f, site here
   ) noexcept {
     if (how == exchange::direct && partner.owner->home == &core) {
       if (!core.can_hand_over(partner)) scheduler_core::win_select(partner);
-      return core.hand_over(partner, f, here);
+      return core.hand_over(partner, f, here, outcome);
     }
-    return wake_and_step_aside(partner, core, f, here);
+    return wake_and_step_aside(partner, outcome, core, f, here);
   }
 
   [[gnu::noinline]] static std::coroutine_handle<> wake_and_step_aside(
-      wait& partner, scheduler_core& core, frame& f, site here
+      wait& partner, wait_outcome outcome, scheduler_core& core, frame& f, site here
   ) noexcept {
-    partner.owner->home->wake(partner);
+    partner.owner->home->wake(partner, outcome);
     // A partner of another scheduler cannot run here, and nobody makes room for it.
     if (partner.owner->home != &core) return core.go_on(f, here);
     return core.step_aside(f, here);
@@ -281,24 +313,30 @@ class channel_state final : public channel_core {
     to = from;
   }
 
+  /// What a receiver's wait is completed as.
+  [[nodiscard]] static wait_outcome outcome_of(const send_wait<T>& sent) noexcept {
+    return sent.has_error() ? wait_outcome::failed : wait_outcome::done;
+  }
+
   /// Gives to the first waiting receiver, who leaves the queue.
   wait& give(const send_wait<T>& from) {
     auto& receiver = static_cast<receive_wait<T>&>(receivers.front());
     if (from.has_error()) [[unlikely]] {
       copy_error(receiver.owner->error, *from.error);
     } else {
-      receiver.slot.emplace(std::move(*from.value));
+      receiver.put(std::move(*from.value));
     }
     return receivers.pop_front();
   }
 
   /// Takes from the first waiting sender, who leaves the queue.
-  wait& take_from_sender(result_slot<T>& slot, std::exception_ptr& error) {
+  template <class Place>
+  wait& take_from_sender(Place& place, std::exception_ptr& error) {
     auto& sender = static_cast<send_wait<T>&>(senders.front());
     if (sender.has_error()) [[unlikely]] {
       copy_error(error, *sender.error);
     } else {
-      slot.emplace(std::move(*sender.value));
+      place.emplace(std::move(*sender.value));
     }
     wait& done = senders.pop_front();
     refill();  // behind an error, which is never buffered, values may wait that can be
@@ -306,16 +344,17 @@ class channel_state final : public channel_core {
   }
 
   /// From the buffer, else from a waiting sender, who goes to the tail. False: there is nothing.
-  bool take(result_slot<T>& slot, std::exception_ptr& error) {
+  template <class Place>
+  bool take(Place& place, std::exception_ptr& error) {
     if (buffered > 0) {
-      slot.emplace(std::move(buffer_.front()));
+      place.emplace(std::move(buffer_.front()));
       buffer_.pop_front();
       --buffered;
       refill();
       return true;
     }
     if (!senders_wait()) return false;
-    wait& sender = take_from_sender(slot, error);
+    wait& sender = take_from_sender(place, error);
     sender.owner->home->wake(sender);
     return true;
   }

@@ -101,9 +101,11 @@ class scheduler_core {
 
   /// The current tasklet's operation has happened, and it keeps its place in the ring. The wait
   /// that it has completed runs first.
-  [[nodiscard]] std::coroutine_handle<> hand_over(wait& completed, frame& f, site here) noexcept {
+  [[nodiscard]] std::coroutine_handle<> hand_over(
+      wait& completed, frame& f, site here, wait_outcome how = wait_outcome::done
+  ) noexcept {
     suspend_in(*current(), f, here);
-    completed.complete_as(wait_outcome::done);
+    completed.complete_as(how);
     tasklet_block& next = *completed.owner;
     ring.insert_and_advance(next);
     if (must_see_loop()) [[unlikely]]

@@ -50,7 +50,8 @@ enum class wait_outcome : std::uint8_t {
   pending,
   pending_in_select,  ///< a case of one: the others must not win too
   done,
-  closed  ///< by the object, or undone by an interruption
+  failed,  ///< with an error, which is in its tasklet's `error`
+  closed   ///< by the object, or undone by an interruption
 };
 
 /// Anything that can be waited for: a channel, a tasklet to join, a timer, an I/O operation.
@@ -87,7 +88,17 @@ class wait : public list_hook {
   wait_object* object;
 
   wait(wait_kind kind, wait_object* waited_for) noexcept
-      : list_hook(leave_unset_t{}), object(waited_for), kind_(kind) {}
+      : list_hook(leave_unset_t{}),
+        object(waited_for),
+        kind_(kind),
+        outcome_(wait_outcome::pending) {}
+  /// For one that may never be needed.
+  explicit wait(leave_unset_t tag) noexcept : list_hook(tag) {}
+  void prepare(wait_kind kind, wait_object& waited_for) noexcept {
+    object = &waited_for;
+    kind_ = kind;
+    outcome_ = wait_outcome::pending;
+  }
 
   [[nodiscard]] wait_kind kind() const noexcept { return kind_; }
   [[nodiscard]] wait_outcome outcome() const noexcept { return outcome_; }
@@ -103,7 +114,7 @@ class wait : public list_hook {
 
   std::uint64_t since_;
   wait_kind kind_;
-  wait_outcome outcome_ = wait_outcome::pending;
+  wait_outcome outcome_;
 };
 
 /// First come, first served; O(1) removal from the middle. A wait is in one queue or in none, and
