@@ -417,8 +417,7 @@ class Tasklet:
         self.kind = None
         if self.wait:
             self.kind = program.wait_kinds[number(self.wait + program["wait.kind"], 1)]
-            since = number(self.wait + program["wait.since_low"])
-            self.since = since | number(self.wait + program["wait.since_high"], 2) << 32
+            self.since = word(self.wait + program["wait.since"])
 
     def name(self):
         given = text_at(word(self.block + self.program["tasklet.name"]))

@@ -145,8 +145,7 @@ struct debug_layout {
     add_flag("tasklet.is_daemon", core, [](tasklet_block& t) { t.end_duties |= count_daemon; });
 
     add("wait.object", offsetof(wait, object));
-    add("wait.since_low", offsetof(wait, since_low_));
-    add("wait.since_high", offsetof(wait, since_high_));
+    add("wait.since", offsetof(wait, since_));
     add("wait.kind", offsetof(wait, kind_));
 #if STACKLESS_TRACKING
     add("tasklet.spawned_at", offsetof(tasklet_block, spawned_at));
