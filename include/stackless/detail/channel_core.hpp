@@ -30,8 +30,8 @@ enum class exchange : std::uint8_t {
   all_others       ///< the partner goes to the tail, and all run before the actor goes on
 };
 
-/// \throws channel_closed; in a function of its own, so that an await that goes well carries none of
-/// it
+/// \throws channel_closed; in a function of its own, so that an await that goes well carries none
+/// of it
 [[noreturn]] void throw_closed_and_empty();
 
 /// The part of a channel that does not depend on its element type.
