@@ -126,7 +126,7 @@ class next_element_awaiter {
     body_.running = false;
     tasklet_block& t = *active_scheduler->current();
     if (t.error) [[unlikely]]
-      std::rethrow_exception(std::exchange(t.error, nullptr));
+      rethrow_here(std::exchange(t.error, nullptr));
     return std::move(room_);
   }
 

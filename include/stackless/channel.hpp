@@ -111,9 +111,9 @@ class receive_awaiter {
 
   // What was thrown at the tasklet meanwhile comes first: what it had received dies with it.
   [[noreturn]] static void raise_sent_error(tasklet_block& me) {
-    const std::exception_ptr sent = std::exchange(me.error, nullptr);
+    std::exception_ptr sent = std::exchange(me.error, nullptr);
     resumed(me);
-    std::rethrow_exception(sent);
+    rethrow_here(std::move(sent));
   }
 
   receive_wait<T> wait_;

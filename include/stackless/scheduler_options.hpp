@@ -36,6 +36,9 @@ struct scheduler_options {
   deadlock_policy on_deadlock = deadlock_policy::raise;
   bool keep_history = false;    ///< reports show the last 8 operations on each object; every switch
                                 ///< then costs a turn of the loop
+  bool dump_on_signal = false;  ///< `dump_signal` prints all tasklets to standard error, and the
+                                ///< program goes on (docs/debugging.md)
+  int dump_signal = 3;          ///< SIGQUIT; taken from its handler before while a scheduler lives
   unsigned ring_entries = 256;  ///< size of the io_uring submission queue
   unsigned resumes_between_polls =
       64;  ///< loop turns (of up to 64 switches) between two looks at I/O

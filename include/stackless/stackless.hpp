@@ -22,3 +22,4 @@
 #include <stackless/task.hpp>
 #include <stackless/tasklet.hpp>
 #include <stackless/time.hpp>
+#include <stackless/traceback.hpp>

@@ -1,8 +1,10 @@
 #include <stackless/detail/diagnostics_port.hpp>
+#include <stackless/detail/error_trace.hpp>
 #include <stackless/detail/hooks.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/error.hpp>
 
+#include "core/signal_dump.hpp"
 #include "host_descriptor.hpp"
 
 #include <algorithm>
@@ -62,6 +64,7 @@ void throw_outside_scheduler() {
 scheduler_core::scheduler_core(const scheduler_options& options) : options_(options) {
   time_marks_.reserve(time_marks_kept);
   if (options.keep_history) make_hooks().keeps_history = true;
+  if (options.dump_on_signal) dump_ = std::make_unique<signal_dump>(options.dump_signal);
   for (std::size_t i = 0; i < ended_kept; ++i) ended_[i].following = &ended_[(i + 1) % ended_kept];
   note_time();
 }
@@ -226,7 +229,7 @@ void scheduler_core::check_grace() {
 void tasklet_block::raise_attention() {
   if (pending) {
     attention &= static_cast<std::uint8_t>(~(raise_here | raise_at_next | cancel_requested));
-    std::rethrow_exception(std::exchange(pending, nullptr));
+    rethrow_here(std::exchange(pending, nullptr));
   }
   if ((attention & torn_down) != 0) {
     attention &= static_cast<std::uint8_t>(~exit_at_next);
@@ -276,6 +279,7 @@ io_backend& scheduler_core::io() {
   if (!io_) {
     io_ = make_io_backend(options_);
     if (!io_) throw_misuse("I/O in a scheduler whose options say io_choice::none");
+    if (dump_) dump_->wake_through(*io_);
   }
   return *io_;
 }
@@ -308,7 +312,12 @@ void scheduler_core::fire_timers() noexcept {
   }
 }
 
+void scheduler_core::dump_if_asked() noexcept {
+  if (dump_ && dump_->take_request()) print_tasklets(*this, dump_->signal());
+}
+
 void scheduler_core::poll(bool may_sleep) {
+  dump_if_asked();  // also of a signal that came when there was no backend to be woken
   std::optional<std::chrono::nanoseconds> timeout = std::chrono::nanoseconds(0);
   if (may_sleep) {
     timeout.reset();
@@ -321,6 +330,8 @@ void scheduler_core::poll(bool may_sleep) {
   }
   if (io_ && (io_->in_flight() != 0 || may_sleep)) {
     io_->poll(timeout);
+  } else if (timeout && timeout->count() > 0 && dump_) {
+    dump_->sleep(*timeout);
   } else if (timeout && timeout->count() > 0) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout);
     timespec remaining{};
@@ -329,6 +340,7 @@ void scheduler_core::poll(bool may_sleep) {
     while (::nanosleep(&remaining, &remaining) == -1 && errno == EINTR) {
     }
   }
+  dump_if_asked();
   fire_timers();
   note_time();
 }

@@ -1,3 +1,4 @@
+#include <stackless/detail/error_trace.hpp>
 #include <stackless/scheduler.hpp>
 #include <stackless/tasklet.hpp>
 
@@ -119,7 +120,7 @@ void join_awaiter::finish_join() {
         (is_exit(target_.error) ? " was killed" : " was cancelled")
     );
   }
-  if (target_.error) std::rethrow_exception(target_.error);
+  if (target_.error) rethrow_here(target_.error, target_.id);
 }
 
 void join_awaiter::claim_result() {

@@ -85,6 +85,20 @@ std::vector<deadlock_report> find_stalls_in(const scheduler_core& core) {
   return stall_reports(take_snapshot(core));
 }
 
+void print_tasklets(const scheduler_core& core, int signal) noexcept {
+  print("stackless: asked by signal " + std::to_string(signal) + "\n\n");
+  try {
+    snapshot_data state = take_snapshot(core);
+    for (tasklet_info& t : state.tasklets)  // the loop does, between two of them
+      if (t.state == tasklet_state::running) t.state = tasklet_state::ready;
+    print(to_text(state));
+    print("\n");
+  } catch (...) {
+    print("(there was no memory left for a list of the tasklets)\n");
+  }
+  (void)std::fflush(stderr);
+}
+
 void terminate_with_report(scheduler_core& core, const char* why) noexcept {
   print("stackless: ");
   print(why);

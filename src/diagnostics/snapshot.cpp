@@ -228,23 +228,30 @@ namespace {
 
 }  // namespace
 
+stack_frame frame_from(const char* function, [[maybe_unused]] const site& at) {
+  stack_frame copy;
+  if (function != nullptr) copy.function = function;
+#if STACKLESS_TRACKING
+  if (at.line() != 0) {
+    copy.file = at.file_name();
+    copy.line = at.line();
+    copy.column = at.column();
+    copy.in_library = is_of_library(at.file_name());
+  }
+#endif
+  return copy;
+}
+
 async_stack stack_from(const frame* innermost) {
   std::size_t depth = 0;
   for (const frame* f = innermost; f != nullptr; f = f->parent) ++depth;
   async_stack stack;
   stack.reserve(depth);
   for (const frame* f = innermost; f != nullptr; f = f->parent) {
-    stack_frame& copy = stack.emplace_back();
 #if STACKLESS_TRACKING
-    if (f->function != nullptr) copy.function = f->function;
-    if (f->at.line() != 0) {
-      copy.file = f->at.file_name();
-      copy.line = f->at.line();
-      copy.column = f->at.column();
-      copy.in_library = is_of_library(f->at.file_name());
-    }
+    stack.push_back(frame_from(f->function, f->at));
 #else
-    (void)copy;
+    stack.emplace_back();
 #endif
   }
   return stack;

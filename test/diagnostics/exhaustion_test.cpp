@@ -48,3 +48,24 @@ TEST_CASE("a deadlock is told when there is no memory left to describe it") {
   };
   run(body);
 }
+
+TEST_CASE("an exception goes its way when there is no memory to note it") {
+  using namespace stackless;
+  const auto body = []() -> task<> {
+    const auto fails = []() -> task<> {
+      co_await yield();
+      memory_is_short = true;
+      throw 42;
+    };
+    const auto between = [&]() -> task<> { co_await fails(); };
+    int caught = 0;
+    try {
+      co_await between();
+    } catch (int value) {
+      caught = value;
+    }
+    memory_is_short = false;
+    CHECK(caught == 42);
+  };
+  run(body);
+}

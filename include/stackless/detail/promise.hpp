@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/error_trace.hpp>
 #include <stackless/detail/frame_slab.hpp>
 #include <stackless/detail/result_slot.hpp>
 #include <stackless/detail/scheduler_core.hpp>
@@ -49,9 +50,7 @@ class promise_base : public frame {
   static final_awaiter final_suspend() noexcept { return {}; }
 
   // One error travels at a time in a tasklet: the parent takes it before anything else runs.
-  static void unhandled_exception() noexcept {
-    active_scheduler->current()->error = std::current_exception();
-  }
+  void unhandled_exception() const noexcept { leave_by_error(*this); }
 
   // By value: only a prvalue gets here, so that a task is awaited where it is made.
   template <class T>
@@ -140,7 +139,7 @@ class task_awaiter {
   T await_resume() {
     tasklet_block& t = *active_scheduler->current();
     if (t.error) [[unlikely]]
-      std::rethrow_exception(std::exchange(t.error, nullptr));
+      rethrow_in(*child_.parent, std::exchange(t.error, nullptr));
     return result_.take();
   }
 

@@ -21,6 +21,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 struct hooks;
 class host_descriptor;
+class signal_dump;
 
 /// Something that has one owner at a time.
 class lock_core : public list_hook {
@@ -381,6 +382,7 @@ class scheduler_core {
   void cancel_children(const child_group& group) noexcept;
   void fire_timers() noexcept;
   void note_time() noexcept;
+  void dump_if_asked() noexcept;
   [[nodiscard]] bool is_same_deadlock(const tasklet_block* t) const noexcept;
   void release_stuck(tasklet_block* cause) noexcept;
   void release_locks(const tasklet_block& owner) noexcept;
@@ -413,6 +415,7 @@ class scheduler_core {
   scheduler_options options_;
   std::thread::id thread_ = std::this_thread::get_id();
   std::unique_ptr<io_backend> io_;
+  std::unique_ptr<signal_dump> dump_;  // goes before the backend, which it wakes
   std::unique_ptr<hooks> hooks_;
   std::unique_ptr<host_descriptor> host_descriptor_;
   std::uint64_t last_id_ = 0;

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <stackless/detail/config.hpp>
+
+#include <atomic>
+#include <chrono>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+class io_backend;
+
+/// A signal asks for a list of a scheduler's tasklets. Its handler sets a flag and ends the loop's
+/// sleep; the loop prints.
+class signal_dump {
+ public:
+  /// \throws std::system_error for a number that is no signal to be handled
+  explicit signal_dump(int signal);
+  signal_dump(const signal_dump&) = delete;
+  signal_dump& operator=(const signal_dump&) = delete;
+  /// Gives the signal back to whom it belonged before, with the last scheduler that took it.
+  ~signal_dump();
+
+  [[nodiscard]] int signal() const noexcept { return signal_; }
+
+  /// Where the loop sleeps from now on.
+  void wake_through(io_backend& backend) noexcept { backend_ = &backend; }
+  /// For a loop that has no backend. Ends at a signal.
+  void sleep(std::chrono::nanoseconds time) noexcept;
+
+  /// Whether it was asked for since the last time.
+  [[nodiscard]] bool take_request() noexcept {
+    return requested_.load(std::memory_order_relaxed) && requested_.exchange(false);
+  }
+
+ private:
+  static void handle(int signal) noexcept;
+  void request() noexcept;
+
+  // Read by the handler, on any thread.
+  std::atomic<signal_dump*> next_ = nullptr;
+  std::atomic<io_backend*> backend_ = nullptr;
+  std::atomic<bool> requested_ = false;
+  int wake_descriptor_ = -1;
+  int signal_;
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail
