@@ -335,6 +335,9 @@ class scheduler {
   [[nodiscard]] std::size_t alive() const noexcept;
   [[nodiscard]] snapshot_data snapshot() const;
 
+  /// For the library.
+  [[nodiscard]] detail::scheduler_core& core() noexcept { return *core_; }
+
  private:
   std::unique_ptr<detail::scheduler_core> core_;
 };

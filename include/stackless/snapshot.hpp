@@ -28,6 +28,7 @@ enum class operation_kind : std::uint8_t {
   lock_shared,
   arrive,  ///< at a latch or a barrier: for the others
   select,
+  foreign,  ///< an awaitable of another library, or a callback
   // done to an object by others: only in `last_operation`
   set,
   reset,
@@ -54,7 +55,10 @@ enum class object_kind : std::uint8_t {
   oneshot,
   watch,
   broadcast,
-  select
+  select,
+  external_source,
+  remote,  ///< the receiving end of what other threads send
+  foreign  ///< an awaitable of another library, or a callback
 };
 
 /// Where a source line is, by the compiler's word.
@@ -145,7 +149,8 @@ struct object_info {
   std::size_t waiting_senders = 0;
   std::size_t waiting = 0;   ///< on an object of sync/
   std::size_t children = 0;  ///< of a nursery, that have not ended; the cases of a select
-  std::size_t count = 0;     ///< a semaphore's units, what a latch or a barrier still waits for
+  std::size_t count = 0;     ///< a semaphore's units, what a latch or a barrier still waits for,
+                             ///< the handles that other threads have of a door
   bool is_closed = false;
   std::vector<holder_info> holders;     ///< one for each handle; by tasklet, those outside first
   std::optional<last_operation> last;   ///< nothing: nothing was ever done with it

@@ -10,6 +10,7 @@
 #include <stackless/deadline.hpp>
 #include <stackless/deadlock.hpp>
 #include <stackless/error.hpp>
+#include <stackless/external_source.hpp>
 #include <stackless/generator.hpp>
 #include <stackless/interval.hpp>
 #include <stackless/nursery.hpp>

@@ -62,6 +62,12 @@ void host_descriptor::include(io_backend& backend) {
   includes_backend_ = true;
 }
 
+void host_descriptor::include(inbox& mail) {
+  if (includes_inbox_) return;
+  if (mail.descriptor() == -1 || !watch(epoll_, mail.descriptor())) throw_system("eventfd");
+  includes_inbox_ = true;
+}
+
 int scheduler_core::host_poll_descriptor() {
   check_thread();
   if (!host_descriptor_) {
@@ -71,11 +77,26 @@ int scheduler_core::host_poll_descriptor() {
   return host_descriptor_->get();
 }
 
+/// What has woken the host is not to wake it again.
+void scheduler_core::quiet_for_host() {
+  inbox_->drain_descriptor();
+  if (io_) io_->poll(std::chrono::nanoseconds(0));
+}
+
 /// Nothing is runnable, and the host is to have the thread: what was started must be on its way, so
 /// that its end is seen by `poll_fd`. True: something has become runnable.
 bool scheduler_core::ready_for_host() {
-  if (host_descriptor_ && io_) host_descriptor_->include(*io_);
-  if (io_) io_->poll(std::chrono::nanoseconds(0));
+  if (host_descriptor_) {
+    if (io_) {
+      host_descriptor_->include(*io_);
+    } else {
+      host_descriptor_->include(*inbox_);
+    }
+  }
+  quiet_for_host();
+  do {
+    (void)take_mail();
+  } while (host_descriptor_ && ring.empty() && !inbox_->fall_asleep());
   if (host_descriptor_) {
     const bool real_time = options_.clock == clock_choice::steady && !timers.empty();
     host_descriptor_->expect(real_time ? std::optional(timers.soonest().deadline) : std::nullopt);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/inbox.hpp>
 #include <stackless/detail/io_port.hpp>
 
 #include <chrono>
@@ -22,11 +23,14 @@ class host_descriptor {
   void expect(std::optional<std::chrono::steady_clock::time_point> deadline);
   /// Once there is a backend: readable when it has something to do.
   void include(io_backend& backend);
+  /// Until then: readable when something has come from another thread.
+  void include(inbox& mail);
 
  private:
   int epoll_ = -1;
   int timer_ = -1;
   bool includes_backend_ = false;
+  bool includes_inbox_ = false;
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

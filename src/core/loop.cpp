@@ -199,6 +199,7 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
   watches_turns_ = limited || hooks_ != nullptr || has_errors_;
   calls = transfers_per_turn;
   if (mode == drive_mode::while_ready) {
+    if (host_descriptor_) quiet_for_host();
     poll(false);
   } else if (workers == 0 && daemons != 0) {
     end_daemons();
@@ -241,7 +242,7 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
       continue;
     }
     if (mode == drive_mode::while_ready) {
-      if (runners != nullptr && sources() == 0) {
+      if (runners != nullptr && !take_mail() && sources() == 0) {
         wake_runner(*runners);
         continue;
       }

@@ -8,8 +8,6 @@
 #include "host_descriptor.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <ctime>
 #include <utility>
 
 namespace stackless::inline STACKLESS_ABI::detail {
@@ -71,6 +69,8 @@ scheduler_core::scheduler_core(const scheduler_options& options) : options_(opti
 
 scheduler_core::~scheduler_core() {
   if (alive() != 0) terminate_with_report(*this, "a scheduler was destroyed with live tasklets");
+  doors.for_each([](door& d) { d.home_gone(); });
+  inbox_->close();
 }
 
 void scheduler_core::check_thread() const {
@@ -280,12 +280,13 @@ io_backend& scheduler_core::io() {
     io_ = make_io_backend(options_);
     if (!io_) throw_misuse("I/O in a scheduler whose options say io_choice::none");
     if (dump_) dump_->wake_through(*io_);
+    inbox_->sleeps_in(*io_);
   }
   return *io_;
 }
 
 std::size_t scheduler_core::sources() const noexcept {
-  return timers.size() + (io_ ? io_->in_flight() : 0) - silent_sources;
+  return timers.size() + (io_ ? io_->in_flight() : 0) + foreign_sources - silent_sources;
 }
 
 void scheduler_core::start(
@@ -328,30 +329,28 @@ void scheduler_core::poll(bool may_sleep) {
       timeout = timeout ? std::min(*timeout, grace) : grace;
     }
   }
+  if (may_sleep && !inbox_->fall_asleep()) timeout = std::chrono::nanoseconds(0);
   if (io_ && (io_->in_flight() != 0 || may_sleep)) {
     io_->poll(timeout);
-  } else if (timeout && timeout->count() > 0 && dump_) {
-    dump_->sleep(*timeout);
-  } else if (timeout && timeout->count() > 0) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout);
-    timespec remaining{};
-    remaining.tv_sec = seconds.count();
-    remaining.tv_nsec = (*timeout - seconds).count();
-    while (::nanosleep(&remaining, &remaining) == -1 && errno == EINTR) {
-    }
+  } else if (!timeout || timeout->count() > 0) {
+    inbox_->sleep(timeout, dump_ ? dump_->descriptor() : -1);
+    if (dump_) dump_->drain_descriptor();
   }
+  (void)take_mail();
   dump_if_asked();
   fire_timers();
   note_time();
 }
 
 bool scheduler_core::wait_for_a_source() {
+  if (take_mail()) return true;
   if (sources() == 0) return false;
   if (hooks_ && hooks_->watcher != nullptr && !tearing_down()) {
     tell_stalls(*this);
     if (!ring.empty()) return true;  // an error of the observer's
   }
-  if (options_.clock == clock_choice::virtual_time && (!io_ || io_->in_flight() == 0)) {
+  if (options_.clock == clock_choice::virtual_time && (!io_ || io_->in_flight() == 0) &&
+      foreign_sources == 0) {
     virtual_now_ = std::max(virtual_now_, timers.soonest().deadline);
     poll(false);
   } else {

@@ -112,13 +112,7 @@ void signal_dump::request() noexcept {
   if (io_backend* backend = backend_) backend->wake();
 }
 
-void signal_dump::sleep(std::chrono::nanoseconds time) noexcept {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-  timespec limit{};
-  limit.tv_sec = seconds.count();
-  limit.tv_nsec = (time - seconds).count();
-  pollfd entry{wake_descriptor_, POLLIN, 0};
-  if (::ppoll(&entry, 1, &limit, nullptr) <= 0) return;
+void signal_dump::drain_descriptor() const noexcept {
   std::uint64_t count = 0;
   [[maybe_unused]] const auto size = ::read(wake_descriptor_, &count, sizeof count);
 }

@@ -3,7 +3,6 @@
 #include <stackless/detail/config.hpp>
 
 #include <atomic>
-#include <chrono>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -24,8 +23,9 @@ class signal_dump {
 
   /// Where the loop sleeps from now on.
   void wake_through(io_backend& backend) noexcept { backend_ = &backend; }
-  /// For a loop that has no backend. Ends at a signal.
-  void sleep(std::chrono::nanoseconds time) noexcept;
+  /// For a loop that has no backend: readable after a signal.
+  [[nodiscard]] int descriptor() const noexcept { return wake_descriptor_; }
+  void drain_descriptor() const noexcept;
 
   /// Whether it was asked for since the last time.
   [[nodiscard]] bool take_request() noexcept {

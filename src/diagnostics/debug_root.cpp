@@ -43,15 +43,16 @@ class block_probe final : public tasklet_block {
   void destroy() noexcept override {}
 };
 
-constexpr std::size_t wait_kinds = static_cast<std::size_t>(wait_kind::arrive) + 1;
+constexpr std::size_t wait_kinds = static_cast<std::size_t>(wait_kind::foreign) + 1;
 constexpr std::size_t io_codes = static_cast<std::size_t>(io_code::poll) + 1;
 
-constexpr std::array object_words{"object",    "channel", "tasklet",      "timer",
-                                  "I/O",       "nursery", "start",        "event",
-                                  "semaphore", "mutex",   "shared_mutex", "condition_variable",
-                                  "latch",     "barrier", "oneshot",      "watch",
-                                  "broadcast", "select"};
-static_assert(object_words.size() == static_cast<std::size_t>(object_kind::select) + 1);
+constexpr std::array object_words{
+    "object",          "channel", "tasklet",      "timer", "I/O",          "nursery",
+    "start",           "event",   "semaphore",    "mutex", "shared_mutex", "condition_variable",
+    "latch",           "barrier", "oneshot",      "watch", "broadcast",    "select",
+    "external_source", "remote",  "foreign await"
+};
+static_assert(object_words.size() == static_cast<std::size_t>(object_kind::foreign) + 1);
 
 constexpr std::size_t most_entries = 64;
 constinit std::array<debug_root::entry, most_entries> entries{};

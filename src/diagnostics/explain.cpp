@@ -167,6 +167,7 @@ class sentence {
       break;
     case object_kind::oneshot:
     case object_kind::broadcast:
+    case object_kind::remote:
       what = "send on it";
       break;
     case object_kind::watch:
@@ -176,6 +177,7 @@ class sentence {
       what = "release it";
       break;
     case object_kind::condition_variable:
+    case object_kind::external_source:
       what = "notify it";
       break;
     case object_kind::latch:

@@ -130,6 +130,8 @@ std::string_view word(operation_kind what) {
     return "arrive";
   case operation_kind::select:
     return "select";
+  case operation_kind::foreign:
+    return "foreign";
   case operation_kind::set:
     return "set";
   case operation_kind::reset:
@@ -184,6 +186,12 @@ std::string_view word(object_kind what) {
     return "broadcast";
   case object_kind::select:
     return "select";
+  case object_kind::external_source:
+    return "external_source";
+  case object_kind::remote:
+    return "remote";
+  case object_kind::foreign:
+    return "foreign";
   }
   return "unknown";
 }

@@ -192,6 +192,7 @@ class photographer {
 
   void add_sources() {
     data_.sources.timers = core_.timers.size();
+    data_.sources.foreign = core_.foreign_sources;
     data_.sources.silent = core_.silent_sources;
     if (const io_backend* io = core_.io_if_made()) {
       data_.sources.io_in_flight = io->in_flight();
@@ -291,6 +292,8 @@ operation_kind operation_of(wait_kind kind) noexcept {
     return operation_kind::select;
   case wait_kind::arrive:
     return operation_kind::arrive;
+  case wait_kind::foreign:
+    return operation_kind::foreign;
   }
   return operation_kind::none;
 }

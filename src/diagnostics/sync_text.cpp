@@ -64,6 +64,12 @@ std::string tasklet_printer::sync_prospects(const tasklet_info& t, const object_
     return "a set, or its close.  " + holders_of(object, t.id);
   case object_kind::broadcast:
     return "a send, or its close.  " + holders_of(object, t.id);
+  case object_kind::external_source:
+    return object.count == 0 ? "a notify, but it has no notifier"
+                             : "a notify by " + counted(object.count, "notifier", "notifiers");
+  case object_kind::remote:
+    return object.count == 0 ? "a send, but it has no sender"
+                             : "a send by " + counted(object.count, "sender", "senders");
   case object_kind::event:
     return "a set";
   case object_kind::condition_variable:

@@ -54,6 +54,8 @@ std::string tasklet_printer::operation_of(const tasklet_info& t) const {
     if (object == nullptr) return "I/O";
     return printable(object->type.empty() ? "I/O" : object->type) +
            (object->name.empty() ? "" : " " + printable(object->name));
+  case operation_kind::foreign:
+    return object == nullptr ? "foreign await" : "foreign await of " + printable(object->type);
   case operation_kind::suspend:
     return "until somebody insert()s it";
   case operation_kind::join_nursery:

@@ -24,12 +24,16 @@ bool is_blocked_for_ever(const tasklet_info& t) {
   return t.state == tasklet_state::blocked && !t.wakes_nobody;
 }
 
+std::string foreign_of(const source_info& sources) {
+  return sources.foreign == 0 ? "" : fmt::format(", {} foreign", sources.foreign);
+}
+
 std::string beliefs(const source_info& sources, grade certainty) {
   std::string text = fmt::format(
       "[{}: none runnable, {} I/O in flight, {}", certainty == grade::proven ? "proven" : "likely",
       sources.io_in_flight, counted(sources.timers, "timer", "timers")
   );
-  if (sources.foreign != 0) text += fmt::format(", {} foreign", sources.foreign);
+  text += foreign_of(sources);
   if (sources.silent != 0)
     text +=
         fmt::format(", of which {} wake{} nobody", sources.silent, sources.silent == 1 ? "s" : "");
@@ -227,7 +231,7 @@ std::string write_report(const deadlock_report& report) {
     out.line(fmt::format(
         "sources believed in: {} with {} in flight, {}", printable(report.state.sources.io_backend),
         counted(report.state.sources.io_in_flight, "operation", "operations"),
-        counted(report.state.sources.timers, "timer", "timers")
+        counted(report.state.sources.timers, "timer", "timers") + foreign_of(report.state.sources)
     ));
     out.blank();
   }
@@ -251,7 +255,7 @@ std::string write_snapshot(const snapshot_data& state) {
       "{} at step {}: {} running, {} ready, {} blocked, {} paused; {} I/O in flight, {}",
       counted(state.tasklets.size(), "tasklet", "tasklets"), state.step, running, ready,
       state.tasklets.size() - running - ready - paused, paused, state.sources.io_in_flight,
-      counted(state.sources.timers, "timer", "timers")
+      counted(state.sources.timers, "timer", "timers") + foreign_of(state.sources)
   ));
   out.blank();
 

@@ -30,6 +30,7 @@ bool waits_for_others(const tasklet_info& t) {
   case operation_kind::drain:
   case operation_kind::sleep:
   case operation_kind::io:
+  case operation_kind::foreign:
     return false;
   default:
     return true;

@@ -177,6 +177,8 @@ std::string_view verb(operation_kind operation) {
     return "arrive and wait";
   case operation_kind::select:
     return "select";
+  case operation_kind::foreign:
+    return "foreign await";
   case operation_kind::set:
     return "set";
   case operation_kind::reset:

@@ -112,7 +112,7 @@ void epoll_backend::poll(std::optional<nanoseconds> timeout) {
   while (!fresh_.empty()) begin(fresh_.pop());
   finish_pool_work();
   if (finished_in_poll_ != 0) timeout = nanoseconds(0);
-  if (timeout == nanoseconds(0) && waiting_ == 0 && !pool_has_work()) return;
+  if (timeout == nanoseconds(0) && waiting_ == 0 && !pool_has_work() && !is_watched_) return;
   wait(timeout);
 }
 

@@ -24,7 +24,10 @@ class epoll_backend final : public io_backend {
   void cancel(io_operation& operation) noexcept override;
   void poll(std::optional<std::chrono::nanoseconds> timeout) override;
   void wake() noexcept override;
-  [[nodiscard]] int poll_descriptor() override { return epoll_; }
+  [[nodiscard]] int poll_descriptor() override {
+    is_watched_ = true;
+    return epoll_;
+  }
 
  private:
   enum queue_index : std::size_t { readers, writers, watchers, queue_count };
@@ -53,6 +56,7 @@ class epoll_backend final : public io_backend {
 
   int epoll_ = -1;
   int wake_descriptor_ = -1;
+  bool is_watched_ = false;          // by a host: each poll is to leave the descriptor quiet
   operation_queue fresh_;            // started since the last poll
   operation_queue cancelled_;        // to be completed by the next poll
   std::vector<interest> interests_;  // by descriptor

@@ -30,6 +30,10 @@ std::string_view word_for(object_kind kind) noexcept {
     return "watch";
   case object_kind::broadcast:
     return "broadcast";
+  case object_kind::external_source:
+    return "external_source";
+  case object_kind::remote:
+    return "remote";
   default:
     return "object";
   }
@@ -54,11 +58,15 @@ action_kind waiting_action(wait_kind kind) noexcept {
 
 }  // namespace
 
-sync_core::~sync_core() {
+void sync_core::turn_all_away() noexcept {
   while (!waiting_.empty()) {
     wait& w = waiting_.pop_front();
     w.owner->home->wake(w, wait_outcome::closed);
   }
+}
+
+sync_core::~sync_core() {
+  turn_all_away();
   if (active_scheduler != nullptr) active_scheduler->forget(*this);
 }
 

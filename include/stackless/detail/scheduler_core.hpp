@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/detail/debug_listing.hpp>
+#include <stackless/detail/door.hpp>
 #include <stackless/detail/io_port.hpp>
 #include <stackless/detail/ready_ring.hpp>
 #include <stackless/detail/timer_queue.hpp>
@@ -274,7 +275,12 @@ class scheduler_core {
   [[nodiscard]] io_backend& io();
   [[nodiscard]] io_backend* io_if_made() const noexcept { return io_.get(); }
 
-  /// Timers and operations that may still wake somebody who may wake somebody.
+  /// Ways in for other threads, and how many of them are believed in.
+  intrusive_list<door> doors;
+  std::size_t foreign_sources = 0;
+  [[nodiscard]] const std::shared_ptr<inbox>& shared_inbox() const noexcept { return inbox_; }
+
+  /// Timers, operations and doors that may still wake somebody who may wake somebody.
   [[nodiscard]] std::size_t sources() const noexcept;
 
   /// When a wait began, from its step: exact to one I/O poll.
@@ -357,6 +363,8 @@ class scheduler_core {
   void watch_turn() noexcept;
   [[nodiscard]] bool is_uncaught(tasklet_block& t) noexcept;
   [[nodiscard]] bool ready_for_host();
+  void quiet_for_host();
+  bool take_mail() noexcept { return inbox_->marked() && inbox_->deliver(*this); }
   void begin_turn() noexcept;
   void resume_current();
   [[nodiscard]] bool enter(tasklet_block& t) noexcept;
@@ -414,6 +422,7 @@ class scheduler_core {
 
   scheduler_options options_;
   std::thread::id thread_ = std::this_thread::get_id();
+  std::shared_ptr<inbox> inbox_ = std::make_shared<inbox>();
   std::unique_ptr<io_backend> io_;
   std::unique_ptr<signal_dump> dump_;  // goes before the backend, which it wakes
   std::unique_ptr<hooks> hooks_;

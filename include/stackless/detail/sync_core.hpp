@@ -59,6 +59,8 @@ class sync_core : public wait_object {
     while (!waiting_.empty()) wake_first();
   }
   [[nodiscard]] wait& first() const noexcept { return waiting_.front(); }
+  /// Whoever waits is told that this is gone.
+  void turn_all_away() noexcept;
 
   /// The acting tasklet, null outside of tasklets. \throws std::logic_error in an observer
   [[nodiscard]] static tasklet_block* acting();
