@@ -32,6 +32,12 @@ class observer {
   /// Just before `next` runs. `previous` ran last, and may have ended; empty for none.
   virtual void on_switch(const any_tasklet& previous, const any_tasklet& next);
 
+  /// Nothing can run: the scheduler is about to sleep, or to return to its host. `previous` ran
+  /// last, and may have ended; empty for none.
+  virtual void on_sleep(const any_tasklet& previous) noexcept;
+  /// `next` is the first to run after that. `on_switch` follows, unless it ran last, too.
+  virtual void on_wake(const any_tasklet& next) noexcept;
+
   /// Before each awaited send and receive, also of one that then fails.
   virtual void on_channel(const channel_action& action);
 

@@ -23,4 +23,5 @@
 #include <stackless/task.hpp>
 #include <stackless/tasklet.hpp>
 #include <stackless/time.hpp>
+#include <stackless/timeline.hpp>
 #include <stackless/traceback.hpp>

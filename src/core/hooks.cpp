@@ -34,6 +34,7 @@ observer* exchange_observer(scheduler_core& core, observer* watcher) {
   hooks& h = core.make_hooks();
   h.previous =
       core.driving() && core.current() != nullptr ? any_tasklet(*core.current()) : any_tasklet();
+  h.asleep = !core.driving();
   observer* before = std::exchange(h.watcher, watcher);
   core.hook_current();
   return before;
@@ -84,6 +85,10 @@ void scheduler_core::watch_turn() noexcept {
   if (counts_turns_) loop_at = 0;
   if (!hooks_) return;
   hook_current();
+  if (std::exchange(hooks_->asleep, false) && hooks_->watcher != nullptr) {
+    const running_hook running(*this);
+    hooks_->watcher->on_wake(any_tasklet(*current()));
+  }
   if (hooks_->watcher == nullptr || hooks_->previous == any_tasklet(*current())) return;
   const any_tasklet previous = std::exchange(hooks_->previous, any_tasklet(*current()));
   try {
@@ -120,6 +125,13 @@ void channel_core::tell_observer(scheduler_core& core, bool sending, bool will_b
     how = action_outcome::closed;
   }
   record(sending ? action_kind::send : action_kind::receive, how, here);
+}
+
+void tell_sleep(scheduler_core& core) noexcept {
+  hooks* h = core.hooks_if_made();
+  if (h == nullptr || h->watcher == nullptr || std::exchange(h->asleep, true)) return;
+  const running_hook running(core);
+  h->watcher->on_sleep(h->previous);
 }
 
 void tell_stalls(scheduler_core& core) noexcept {
@@ -165,6 +177,8 @@ switch_trap::~switch_trap() {
 // -----------------------------------------------------------------------------------------
 
 void observer::on_switch(const any_tasklet&, const any_tasklet&) {}
+void observer::on_sleep(const any_tasklet&) noexcept {}
+void observer::on_wake(const any_tasklet&) noexcept {}
 void observer::on_channel(const channel_action&) {}
 void observer::on_stall(const deadlock_report&) {}
 

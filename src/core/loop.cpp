@@ -27,6 +27,22 @@ struct activation {
   }
 };
 
+/// Tells the observer when a host has the thread again.
+class return_to_host {
+ public:
+  return_to_host(scheduler_core& core, scheduler_core::drive_mode mode)
+      : core_(core), mode_(mode) {}
+  return_to_host(const return_to_host&) = delete;
+  return_to_host& operator=(const return_to_host&) = delete;
+  ~return_to_host() {
+    if (mode_ == scheduler_core::drive_mode::while_ready) tell_sleep(core_);
+  }
+
+ private:
+  scheduler_core& core_;
+  scheduler_core::drive_mode mode_;
+};
+
 /// Counts the turns of one drive.
 class turn_limit {
  public:
@@ -189,6 +205,7 @@ void scheduler_core::take_errors() {
 run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
   check_may_drive();
   const activation active(this, driving_);
+  const return_to_host returning(*this, mode);
   mode_ = mode;
   note_time();
   const unsigned polls_after = std::max(options_.resumes_between_polls, 1U);

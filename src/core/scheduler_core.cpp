@@ -348,6 +348,7 @@ bool scheduler_core::wait_for_a_source() {
   if (hooks_ && hooks_->watcher != nullptr && !tearing_down()) {
     tell_stalls(*this);
     if (!ring.empty()) return true;  // an error of the observer's
+    tell_sleep(*this);
   }
   if (options_.clock == clock_choice::virtual_time && (!io_ || io_->in_flight() == 0) &&
       foreign_sources == 0) {

@@ -26,10 +26,14 @@ struct hooks {
   std::chrono::steady_clock::time_point next_look{};
   std::set<std::pair<std::uint64_t, std::uint64_t>> stalls_told;  ///< first tasklet, its step
   bool running = false;                                           ///< inside the observer
+  bool asleep = false;         ///< nothing has run since the observer was told so
   bool keeps_history = false;  ///< of what is done with channels and the objects of sync/
   error_handler on_error;
   std::unordered_map<std::uint64_t, error_handler> on_error_of;  ///< by tasklet
 };
+
+/// Nothing can run: tells the observer, once until something has run.
+void tell_sleep(scheduler_core& core) noexcept;
 
 /// The scheduler is about to sleep: tells its observer who is likely stuck.
 void tell_stalls(scheduler_core& core) noexcept;
