@@ -335,6 +335,8 @@ class Program:
             raise Problem("stackless: there is no scheduler now")
 
     def __getitem__(self, name):
+        if name not in self.layout:
+            raise Problem(f"stackless: the program does not say its {name}: take its own script")
         return self.layout[name]
 
     def has(self, name):
@@ -592,12 +594,19 @@ class Scheduler:
         self.tasklets, self.by_id = [], {}
         self._ranges = self._entries = None
         head = self.address + program["scheduler.tasklets"]
-        block = word(head)
-        while block != head and len(self.tasklets) < MOST_TASKLETS:
-            tasklet = Tasklet(self, block - program["tasklet.hook"])
-            self.tasklets.append(tasklet)
-            self.by_id[tasklet.id] = tasklet
-            block = word(block)
+        self.problem = ""
+        block, seen = word(head), set()
+        try:
+            while block != head:
+                if block in seen or len(seen) == MOST_TASKLETS:
+                    raise gdb.MemoryError("the list of tasklets has no end")
+                seen.add(block)
+                tasklet = Tasklet(self, block - program["tasklet.hook"])
+                self.tasklets.append(tasklet)
+                self.by_id[tasklet.id] = tasklet
+                block = word(block)
+        except gdb.MemoryError as error:  # what a crash has left may be damaged
+            self.problem = str(error)
 
     def find(self, number_):
         return self.by_id.get(number_)
@@ -665,12 +674,17 @@ class Tasklets(gdb.Command):
                 groups.setdefault(key, []).append(tasklet)
             for group in groups.values():
                 print()
-                group[0].print()
+                try:
+                    group[0].print()
+                except gdb.MemoryError as error:
+                    print(f"#{group[0].id}   cannot be read: {error}")
                 others = [t.title() for t in group[1:4]]
                 if len(group) > 4:
                     others.append(f"{len(group) - 4} more")
                 if others:
                     print("      the same holds for: " + ", ".join(others))
+            if scheduler.problem:
+                print(f"\nThe list ends here, for memory is damaged: {scheduler.problem}")
 
 
 class OneTasklet(gdb.Command):
