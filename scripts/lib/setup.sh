@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Installs what is missing to build the project, through the system's package manager. Sourced after common.sh.
 #
-#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark gdb python3
+#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark gdb python3 go asio
 #                   clang-19 clang-query-19 clang-tidy-19 clang-format-19 (these four by apt only)
 #
 # Looks first, and installs nothing when everything is there. Uses sudo when not root. Sets CXX to a compiler that is
@@ -62,7 +62,8 @@ has() {
     fmt) has_header fmt/format.h ;;
     catch2) has_header catch2/catch_test_macros.hpp || has_header catch2/catch.hpp ;;
     benchmark) has_header benchmark/benchmark.h ;;
-    gdb | python3) command -v "$1" >/dev/null ;;
+    asio) has_header asio.hpp ;;
+    gdb | python3 | go) command -v "$1" >/dev/null ;;
     clang-19) usable_compiler clang++-19 ;;
     clang-*-19) command -v "$1" >/dev/null ;;
     *) die "setup: what is $1?" ;;
@@ -109,6 +110,12 @@ package() {
     apt-get:benchmark) echo libbenchmark-dev ;;
     pacman:benchmark) echo benchmark ;;
     *:benchmark) echo 'pkgconfig(benchmark)' ;;
+    apt-get:go) echo golang-go ;;
+    dnf:go) echo golang ;;
+    *:go) echo go ;;
+    apt-get:asio) echo libasio-dev ;;
+    pacman:asio) echo asio ;;
+    *:asio) echo asio-devel ;;
     *:gdb) echo gdb ;;
     pacman:python3) echo python ;;
     *:python3) echo python3 ;;
