@@ -22,6 +22,7 @@
 #include <stackless/sync/sync.hpp>
 #include <stackless/task.hpp>
 #include <stackless/tasklet.hpp>
+#include <stackless/tasklet_local.hpp>
 #include <stackless/time.hpp>
 #include <stackless/timeline.hpp>
 #include <stackless/traceback.hpp>

@@ -153,9 +153,10 @@ void scheduler_core::last_worker_ended() noexcept {
 void scheduler_core::finish_specially(tasklet_block& t) noexcept {
   if (t.error) t.killed = is_exit(t.error);
   if ((t.end_duties & drop_more) != 0) t.drop_callable();
-  if ((t.end_duties & detail::release_locks) != 0) release_locks(t);
+  if ((t.end_duties & let_go) != 0) release_locks(t);
   bool uncaught = false;
   if (t.error || (t.end_duties & tell_handler) != 0) uncaught = is_uncaught(t);
+  if ((t.end_duties & let_go) != 0) drop_locals(t);  // after the handler, which may use them
 #if STACKLESS_TRACKING
   if (t.error || (t.end_duties & drop_name) != 0) remember_extras(t);
 #endif

@@ -1,6 +1,7 @@
 #include <stackless/detail/diagnostics_port.hpp>
 #include <stackless/detail/error_trace.hpp>
 #include <stackless/detail/hooks.hpp>
+#include <stackless/detail/local_table.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/error.hpp>
 

@@ -16,7 +16,7 @@ void mutex_core::take(tasklet_block* t) noexcept {
   locked_ = true;
   owner = t;
   if (t == nullptr) return;
-  t->end_duties |= release_locks;
+  t->end_duties |= let_go;
   if (!linked()) t->home->held_locks.push_back(*this);
 }
 

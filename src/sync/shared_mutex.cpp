@@ -17,7 +17,7 @@ void shared_mutex_core::give_to(tasklet_block* writer) noexcept {
   written_ = true;
   owner = writer;
   if (writer == nullptr) return;
-  writer->end_duties |= release_locks;
+  writer->end_duties |= let_go;
   writer->home->held_locks.push_back(*this);
 }
 

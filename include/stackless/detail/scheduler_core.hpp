@@ -23,6 +23,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 struct hooks;
 class host_descriptor;
 class signal_dump;
+class local_table;
 
 /// Something that has one owner at a time.
 class lock_core : public list_hook {
@@ -175,6 +176,9 @@ class scheduler_core {
   /// the next one's end, or for a lock that the next one owns. Nothing else can end those waits, so
   /// the one that closes the circle is told at once.
   void check_circle(tasklet_block& t) noexcept;
+
+  /// What tasklets keep in tasklet_locals; null: nothing.
+  std::unique_ptr<local_table> locals;
 
   /// Locks that are held, for when their owner ends.
   intrusive_list<lock_core> held_locks;
@@ -394,6 +398,7 @@ class scheduler_core {
   [[nodiscard]] bool is_same_deadlock(const tasklet_block* t) const noexcept;
   void release_stuck(tasklet_block* cause) noexcept;
   void release_locks(const tasklet_block& owner) noexcept;
+  void drop_locals(const tasklet_block& owner) noexcept;
   [[nodiscard]] static site place_of(const tasklet_block& t) noexcept;
 
   static constexpr std::size_t ended_kept = 8;

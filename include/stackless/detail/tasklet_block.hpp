@@ -32,8 +32,8 @@ enum end_duty : std::uint8_t {
   drop_name = 1,
   drop_more = 2,  ///< than its frames: a callable, or a result that is not trivial
   count_daemon = 4,
-  tell_handler = 8,   ///< an error handler of its own
-  release_locks = 16  ///< it owns some, or did once
+  tell_handler = 8,  ///< an error handler of its own
+  let_go = 16        ///< of locks that it owns, or did once, and of its values of tasklet_locals
 };
 
 /// The control block of a tasklet: everything about it but its coroutine frames.
