@@ -10,6 +10,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -65,7 +66,19 @@ struct select_case<Number, otherwise_t> {
 };
 
 template <class T>
-using select_value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+struct select_value_of {
+  using type = T;
+};
+template <>
+struct select_value_of<void> {
+  using type = std::monostate;
+};
+template <class T>
+struct select_value_of<T&> {
+  using type = std::reference_wrapper<T>;
+};
+template <class T>
+using select_value = typename select_value_of<T>::type;
 
 template <class Numbers, class... Operations>
 class select_awaiter;
@@ -205,9 +218,10 @@ class [[nodiscard("an operation happens only when it is awaited")]] select_opera
 }  // namespace detail
 
 /// Waits until one of several operations can happen, does that one, and gives its result in a
-/// `std::variant` whose index is the number of the case (`std::monostate` for no result). Exactly
-/// one happens; the others have not, and leave no trace. When several are ready they take turns at
-/// being first. With `otherwise()` among the cases it never waits.
+/// `std::variant` whose index is the number of the case (`std::monostate` for no result, a
+/// `std::reference_wrapper` for a reference). Exactly one happens; the others have not, and leave
+/// no trace. When several are ready they take turns at being first. With `otherwise()` among the
+/// cases it never waits.
 ///
 /// Cases are the operations themselves, made in the call: `receive`, `next`, `send`, `send_from`,
 /// `send_exception`; `after`, `sleep_until`; `lock`, `lock_shared`, `acquire`, `wait` of sync/, and

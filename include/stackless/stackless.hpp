@@ -17,6 +17,7 @@
 #include <stackless/observer.hpp>
 #include <stackless/scheduler.hpp>
 #include <stackless/select.hpp>
+#include <stackless/shared_result.hpp>
 #include <stackless/snapshot.hpp>
 #include <stackless/switch_trap.hpp>
 #include <stackless/sync/sync.hpp>

@@ -73,6 +73,9 @@ void borrow(const T&&) = delete;
 
 namespace detail {
 
+/// \throws what the tasklet ended with, `tasklet_killed`; nothing if it returned
+void raise_end_of(tasklet_block& ended);
+
 /// Waits for the end of a tasklet.
 class join_awaiter {
  public:

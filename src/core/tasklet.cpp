@@ -113,14 +113,20 @@ void join_awaiter::finish_join() {
     }
   }
   resumed(*core.current());
-  if (target_.killed) {
-    const any_tasklet handle(target_);
+  raise_end_of(target_);
+}
+
+void raise_end_of(tasklet_block& ended) {
+  if (ended.killed) {
+    const any_tasklet handle(ended);
     throw tasklet_killed(
         "join: tasklet #" + std::to_string(handle.id()) + " " + handle.name() +
-        (is_exit(target_.error) ? " was killed" : " was cancelled")
+        (is_exit(ended.error) ? " was killed" : " was cancelled")
     );
   }
-  if (target_.error) rethrow_here(target_.error, target_.id);
+  if (!ended.error) return;
+  if (acting_scheduler() != nullptr) rethrow_here(ended.error, ended.id);
+  std::rethrow_exception(ended.error);
 }
 
 void join_awaiter::claim_result() {
