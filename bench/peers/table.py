@@ -2,7 +2,7 @@
 
     table.py peers RESULTS ROUNDS [go] [asio]
     table.py budgets RESULTS ROUNDS
-    table.py tracking RESULTS ROUNDS WITH WITHOUT [WITH WITHOUT]
+    table.py tracking RESULTS ROUNDS COMPILER WITH WITHOUT [COMPILER WITH WITHOUT]
 
 RESULTS is the folder with a file for each program and round: NAME-ROUND.json and NAME-ROUND-memory.json from Google
 Benchmark, NAME-ROUND.txt with a name and a number a line from a peer.
@@ -115,11 +115,10 @@ def budgets(folder, rounds):
     print_table(["operation", "measured", "budget", "held", "times the floor", "budget", "held"], rows)
 
 
-def tracking(folder, rounds, presets):
+def tracking(folder, rounds, builds):
     rows = []
-    for with_it, without_it in zip(presets[::2], presets[1::2]):
+    for compiler, with_it, without_it in zip(builds[::3], builds[1::3], builds[2::3]):
         pairs = [(ours(folder, with_it, r), ours(folder, without_it, r)) for r in rounds]
-        compiler = "Clang 19" if with_it.startswith("clang") else "default compiler"
         for operation in ("unbuffered_message", "buffered_message_128", "awaited_call", "spawn_run", "spawn_join", BYTES):
             title, unit = TITLES[operation]
             a = [pair[0][operation][0] for pair in pairs]
