@@ -224,14 +224,15 @@ class [[nodiscard("an operation happens only when it is awaited")]] select_opera
 /// cases it never waits.
 ///
 /// Cases are the operations themselves, made in the call: `receive`, `next`, `send`, `send_from`,
-/// `send_exception`; `after`, `sleep_until`; `lock`, `lock_shared`, `acquire`, `wait` of sync/, and
-/// `join`. No two cases may be the two directions of one channel.
+/// `send_exception`; `after`, `sleep_until`; `lock`, `lock_shared`, `acquire`, `wait` of sync/;
+/// `readable` and `writable` of io/; and `join`. No two cases may be the two directions of one
+/// channel.
 ///
 /// **Cancellation**: a cancel point; no case has happened then.
 /// **Errors**: those of the case that happened; a send on a closed channel raises.
 /// `std::logic_error` for both directions of a channel.
 /// **Wakes**: as the operation, but a partner always goes to the tail: no switch.
-/// Allocates nothing. O(cases).
+/// Allocates nothing itself. O(cases).
 template <class... Operations>
   requires(sizeof...(Operations) != 0) &&
           ((detail::selectable_operation<Operations> || std::same_as<Operations, otherwise_t>) &&

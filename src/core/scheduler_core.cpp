@@ -331,7 +331,7 @@ void scheduler_core::poll(bool may_sleep) {
     }
   }
   if (may_sleep && !inbox_->fall_asleep()) timeout = std::chrono::nanoseconds(0);
-  if (io_ && (io_->in_flight() != 0 || may_sleep)) {
+  if (io_ && (!io_->idle() || may_sleep)) {
     io_->poll(timeout);
   } else if (!timeout || timeout->count() > 0) {
     inbox_->sleep(timeout, dump_ ? dump_->descriptor() : -1);

@@ -43,7 +43,7 @@ class block_probe final : public tasklet_block {
   void destroy() noexcept override {}
 };
 
-constexpr std::size_t wait_kinds = static_cast<std::size_t>(wait_kind::foreign) + 1;
+constexpr std::size_t wait_kinds = static_cast<std::size_t>(wait_kind::readiness) + 1;
 constexpr std::size_t io_codes = static_cast<std::size_t>(io_code::poll) + 1;
 
 constexpr std::array object_words{

@@ -274,6 +274,7 @@ operation_kind operation_of(wait_kind kind) noexcept {
   case wait_kind::sleep:
     return operation_kind::sleep;
   case wait_kind::io:
+  case wait_kind::readiness:
     return operation_kind::io;
   case wait_kind::nursery:
     return operation_kind::join_nursery;

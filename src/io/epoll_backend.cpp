@@ -71,6 +71,7 @@ epoll_backend::~epoll_backend() {
   pool_.reset();
   ::close(wake_descriptor_);
   ::close(epoll_);
+  finish_abandoned();
 }
 
 void epoll_backend::start(io_operation& operation) {
@@ -265,12 +266,15 @@ void epoll_backend::serve(int descriptor, std::uint32_t events) noexcept {
       finish(operation, result);
     }
   }
-  operation_queue watching = std::exchange(i.queues[watchers], {});
-  while (!watching.empty()) {
+  operation_queue& watching = i.queues[watchers];
+  std::size_t count = 0;
+  for (const io_operation* o = watching.front(); o != nullptr; o = o->backend_next) ++count;
+  // One that finishes may be a case of a select, and take others out of the queue.
+  for (; count != 0 && !watching.empty(); --count) {
     io_operation& operation = watching.pop();
     const int result = attempt(operation, false);
     if (result == would_block) {
-      i.queues[watchers].push(operation);
+      watching.push(operation);
     } else {
       --waiting_;
       finish(operation, result);
@@ -323,10 +327,9 @@ void epoll_backend::forget(int descriptor) noexcept {
 void epoll_backend::fail_waiting(int descriptor, int result) noexcept {
   interest& i = interests_[static_cast<std::size_t>(descriptor)];
   for (operation_queue& queue : i.queues) {
-    operation_queue failed = std::exchange(queue, {});
-    while (!failed.empty()) {
+    while (!queue.empty()) {
       --waiting_;
-      finish(failed.pop(), result);
+      finish(queue.pop(), result);
     }
   }
 }

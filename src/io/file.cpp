@@ -133,6 +133,19 @@ task<> file::write_all_at(std::uint64_t offset, const_bytes from, std::size_t* d
   return write_fully(handle_.get(), offset, true, from, done);
 }
 
+readiness_operation file::readable() noexcept {
+  return {handle_.get(), detail::readiness::to_read, nullptr};
+}
+readiness_operation file::readable(std::error_code& error) noexcept {
+  return {handle_.get(), detail::readiness::to_read, &error};
+}
+readiness_operation file::writable() noexcept {
+  return {handle_.get(), detail::readiness::to_write, nullptr};
+}
+readiness_operation file::writable(std::error_code& error) noexcept {
+  return {handle_.get(), detail::readiness::to_write, &error};
+}
+
 plain_operation file::sync() noexcept {
   return plain_operation(io_code::sync, handle_.get(), 0, nullptr);
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include <poll.h>
+
 namespace stackless::inline STACKLESS_ABI {
 
 namespace detail {
@@ -48,6 +50,10 @@ const char* name_of(io_code code) noexcept {
 // -------------------------------------------------------------------------------------
 
 void io_operation::complete(int outcome) noexcept {
+  if (abandoned) {
+    drop_readiness(*record);
+    return;
+  }
   result = outcome;
   if (wait* w = std::exchange(waiter, nullptr)) {
     scheduler_core& home = *w->owner->home;
@@ -58,6 +64,10 @@ void io_operation::complete(int outcome) noexcept {
 }
 
 bool io_operation::withdraw(wait& w) noexcept {
+  if (record != nullptr) {
+    withdraw_readiness(*record);
+    return true;
+  }
   scheduler_core& home = *w.owner->home;
   // Its end is near, and its tasklet's as well: that is to be waited for.
   if (std::exchange(silent, false)) --home.silent_sources;
@@ -67,7 +77,9 @@ bool io_operation::withdraw(wait& w) noexcept {
 
 void io_operation::describe(object_info& info, std::vector<const void*>&) const {
   info.kind = object_kind::io_operation;
-  info.type = name_of(code);
+  info.type = code != io_code::poll   ? name_of(code)
+              : (flags & POLLIN) != 0 ? "readable"
+                                      : "writable";
   const std::string subject = resource != nullptr ? resource->name() : std::string();
   if (!subject.empty()) {
     info.name = "\"" + subject + "\"";

@@ -50,6 +50,13 @@ signal_operation signal_set::wait(std::error_code& error) noexcept {
   return signal_operation(handle_.get(), &error);
 }
 
+readiness_operation signal_set::readable() noexcept {
+  return {handle_.get(), detail::readiness::to_read, nullptr};
+}
+readiness_operation signal_set::readable(std::error_code& error) noexcept {
+  return {handle_.get(), detail::readiness::to_read, &error};
+}
+
 signal_operation::signal_operation(detail::io_resource* resource, std::error_code* error) noexcept
     : io_call(io_code::read, resource, error) {
   static_assert(sizeof(signalfd_siginfo) == sizeof info_);

@@ -79,6 +79,19 @@ transfer_operation tcp_stream::write_some(const_bytes from, std::error_code& err
   return transfer_operation(io_code::send, handle_.get(), from, here, &error);
 }
 
+readiness_operation tcp_stream::readable() noexcept {
+  return {handle_.get(), detail::readiness::to_read, nullptr};
+}
+readiness_operation tcp_stream::readable(std::error_code& error) noexcept {
+  return {handle_.get(), detail::readiness::to_read, &error};
+}
+readiness_operation tcp_stream::writable() noexcept {
+  return {handle_.get(), detail::readiness::to_write, nullptr};
+}
+readiness_operation tcp_stream::writable(std::error_code& error) noexcept {
+  return {handle_.get(), detail::readiness::to_write, &error};
+}
+
 task<> tcp_stream::read_exactly(mutable_bytes into, std::size_t* done) {
   io_resource* const resource = handle_.get();
   detail::whole_transfer whole(resource, detail::reading, into.size(), done);
@@ -147,6 +160,13 @@ accept_operation tcp_listener::accept() noexcept {
 }
 accept_operation tcp_listener::accept(std::error_code& error) noexcept {
   return accept_operation(handle_.get(), &error);
+}
+
+readiness_operation tcp_listener::readable() noexcept {
+  return {handle_.get(), detail::readiness::to_read, nullptr};
+}
+readiness_operation tcp_listener::readable(std::error_code& error) noexcept {
+  return {handle_.get(), detail::readiness::to_read, &error};
 }
 
 socket_address tcp_listener::local_address() const {

@@ -163,6 +163,7 @@ uring_backend::~uring_backend() {
   io_uring_queue_exit(&ring_);
   ::close(wake_descriptor_);
   if (host_descriptor_ != -1) ::close(host_descriptor_);
+  finish_abandoned();
 }
 
 void uring_backend::require_features() {

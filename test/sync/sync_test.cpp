@@ -2,6 +2,7 @@
 #include <stackless/testing.hpp>
 
 #include "catch.hpp"
+#include "waiting.hpp"
 
 #include <chrono>
 #include <memory>
@@ -13,97 +14,8 @@
 using namespace std::chrono_literals;
 using namespace stackless;
 using stackless::testing::wait_all_blocked;
-
-namespace {
-
-using log_type = std::vector<std::string>;
-
-/// What is the same for all that can be waited for: `wait(name)` waits, and then logs the name.
-/// `prepare` comes before each round of it.
-template <class Wait, class Grant, class Prepare>
-task<> check_waiting(Wait wait, Grant grant, Prepare prepare) {
-  prepare();
-  log_type log;
-  const auto waits = [&](std::string name) -> task<> { co_await wait(log, name); };
-
-  // First come, first served.
-  std::vector<tasklet<>> all;
-  for (const char* name : {"a", "b", "c"}) all.push_back(spawn(waits, std::string(name)));
-  co_await wait_all_blocked();
-  CHECK(log.empty());
-  for (int i = 0; i < 3; ++i) grant();
-  for (const auto& t : all) co_await t.join();
-  CHECK(log == log_type{"a", "b", "c"});
-  prepare();
-
-  // Cancelled while it waits: it has nothing, and the next one is first.
-  log.clear();
-  cancel_scope* scope = nullptr;
-  auto cut = spawn([&]() -> task<> {
-    co_await with_cancel_scope([&](cancel_scope& s) -> task<> {
-      scope = &s;
-      co_await waits("cut");
-    });
-  });
-  auto next = spawn(waits, std::string("next"));
-  co_await wait_all_blocked();
-  scope->cancel();
-  co_await cut.join();
-  grant();
-  co_await next.join();
-  CHECK(log == log_type{"next"});
-  prepare();
-
-  // Killed while it waits.
-  log.clear();
-  auto killed = spawn(waits, std::string("killed"));
-  next = spawn(waits, std::string("next"));
-  co_await wait_all_blocked();
-  co_await killed.kill();
-  grant();
-  co_await next.join();
-  CHECK(log == log_type{"next"});
-  prepare();
-
-  // Killed when it was granted and had not run yet: the next one gets it.
-  log.clear();
-  killed = spawn(waits, std::string("killed"));
-  next = spawn(waits, std::string("next"));
-  co_await wait_all_blocked();
-  grant();
-  killed.kill_pending();
-  co_await next.join();
-  CHECK(log == log_type{"next"});
-  prepare();
-
-  // Too late, and in time.
-  log.clear();
-  CHECK_FALSE(co_await move_on_after(1s, [&] { return waits("late"); }));
-  auto grants = spawn([&]() -> task<> {
-    co_await sleep_for(1s);
-    grant();
-  });
-  CHECK(co_await move_on_after(2s, [&] { return waits("in time"); }));
-  co_await grants.join();
-  CHECK(log == log_type{"in time"});
-  prepare();
-
-  // Granted and cancelled in the same turn: what happened stands, and the next await raises.
-  log.clear();
-  auto both = spawn([&]() -> task<> {
-    co_await with_cancel_scope([&](cancel_scope& s) -> task<> {
-      scope = &s;
-      co_await waits("both");
-    });
-  });
-  co_await wait_all_blocked();
-  grant();
-  scope->cancel();
-  co_await both.join();
-  CHECK(log == log_type{"both"});
-}
-
-}  // namespace
+using waiting_test::check_waiting;
+using waiting_test::log_type;
 
 STACKLESS_TEST("mutex: waiting") {
   mutex m;

@@ -16,6 +16,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 class io_resource;
 class scheduler_core;
+struct readiness_record;
 
 /// What an operation asks of the kernel; the fields of `io_operation` that each one uses stand
 /// beside it.
@@ -47,6 +48,7 @@ class io_operation final : public wait_object, public list_hook {
   io_code code;
   bool cancel_requested = false;
   bool silent = false;              ///< counted in `scheduler_core::silent_sources`
+  bool abandoned = false;           ///< nobody waits for it any more, nor ever will
   std::uint16_t backend_state = 0;  ///< the backend's own; zero when it takes the operation
   int descriptor = -1;
   std::uint32_t length = 0;
@@ -59,16 +61,21 @@ class io_operation final : public wait_object, public list_hook {
   io_resource* resource = nullptr;       ///< what it works on, if that is to know of it
   wait* waiter = nullptr;                ///< null once it is complete
   io_operation* backend_next = nullptr;  ///< the backend's own
+  readiness_record* record = nullptr;    ///< whose it is, if it may be left before it is complete
 
   explicit io_operation(io_code what) noexcept : code(what) {}
 
   /// Ends the wait: stores the result and makes the tasklet runnable. Called by backends only,
-  /// once.
+  /// once. One that was abandoned is gone then.
   void complete(int outcome) noexcept;
 
-  [[nodiscard]] bool withdraw(wait& w) noexcept override;  ///< asks the backend to cancel; false
+  /// Asks the backend to cancel; false. One with a record is abandoned; true.
+  [[nodiscard]] bool withdraw(wait& w) noexcept override;
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 };
+
+void withdraw_readiness(readiness_record& record) noexcept;
+void drop_readiness(readiness_record& record) noexcept;
 
 /// What the scheduler needs of an I/O engine. All calls come from the scheduler's thread but
 /// `wake`.
@@ -104,6 +111,18 @@ class io_backend {
   /// \throws std::system_error
   [[nodiscard]] virtual int poll_descriptor() = 0;
 
+  /// Nobody waits for the operation any more: it is cancelled, counts no longer, and is gone when
+  /// it completes. For those that give the kernel no memory.
+  void abandon(io_operation& operation) noexcept {
+    operation.abandoned = true;
+    intrusive_list<io_operation>::remove(operation);
+    abandoned_.push_back(operation);
+    --in_flight_;
+    cancel(operation);
+  }
+  /// There is no operation, nor anything left of one: a `poll` would have nothing to do.
+  [[nodiscard]] bool idle() const noexcept { return in_flight_ == 0 && abandoned_.empty(); }
+
   /// Operations taken and not yet completed, oldest first.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
   [[nodiscard]] const intrusive_list<io_operation>& operations() const noexcept {
@@ -118,12 +137,18 @@ class io_backend {
   /// Ends the operation. It stays counted until its tasklet is in the ring (design: quiescence).
   void finished(io_operation& operation, int result) noexcept {
     intrusive_list<io_operation>::remove(operation);
+    const bool counted = !operation.abandoned;
     operation.complete(result);
-    --in_flight_;
+    if (counted) --in_flight_;
+  }
+  /// For destructors: the kernel has forgotten them, or will not tell any more.
+  void finish_abandoned() noexcept {
+    while (!abandoned_.empty()) finished(abandoned_.front(), 0);
   }
 
  private:
   intrusive_list<io_operation> operations_;
+  intrusive_list<io_operation> abandoned_;
   std::size_t in_flight_ = 0;
 };
 

@@ -33,8 +33,9 @@ enum class wait_kind : std::uint8_t {
   lock_shared,
   notify,  ///< of a condition variable
   select,
-  arrive,  ///< of others, at a latch or a barrier
-  foreign  ///< for an awaitable of another library, or a callback
+  arrive,    ///< of others, at a latch or a barrier
+  foreign,   ///< for an awaitable of another library, or a callback
+  readiness  ///< of a descriptor: I/O that can be undone
 };
 
 [[nodiscard]] constexpr bool only_pauses(wait_kind kind) noexcept {

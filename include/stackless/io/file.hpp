@@ -3,6 +3,7 @@
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/operation.hpp>
+#include <stackless/io/readiness.hpp>
 #include <stackless/task.hpp>
 
 #include <cstddef>
@@ -72,6 +73,13 @@ class file {
   task<> write_all(const_bytes from, std::size_t* done = nullptr);
   /// As `write_all`, and breaks nothing.
   task<> write_all_at(std::uint64_t offset, const_bytes from, std::size_t* done = nullptr);
+
+  /// Waits until a read, or a write, at the position would not have to wait, for pipes, terminals
+  /// and the like. Regular files are always ready. A case for `select`.
+  readiness_operation readable() noexcept;
+  readiness_operation readable(std::error_code& error) noexcept;
+  readiness_operation writable() noexcept;
+  readiness_operation writable(std::error_code& error) noexcept;
 
   /// Waits until what was written is on the device, with what is known about the file.
   plain_operation sync() noexcept;

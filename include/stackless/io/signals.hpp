@@ -2,6 +2,7 @@
 
 #include <stackless/io/error.hpp>
 #include <stackless/io/operation.hpp>
+#include <stackless/io/readiness.hpp>
 #include <stackless/task.hpp>
 
 #include <array>
@@ -35,6 +36,10 @@ class signal_set {
   /// **Errors**: `io_error`; with `error` given it is set instead, and the result is -1.
   signal_operation wait() noexcept;
   signal_operation wait(std::error_code& error) noexcept;
+
+  /// Waits until `wait` would not have to. A case for `select`.
+  readiness_operation readable() noexcept;
+  readiness_operation readable(std::error_code& error) noexcept;
 
  private:
   detail::io_handle handle_;

@@ -4,6 +4,7 @@
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/operation.hpp>
+#include <stackless/io/readiness.hpp>
 #include <stackless/task.hpp>
 
 #include <array>
@@ -43,6 +44,12 @@ class tcp_stream {
   /// Waits for room and writes a part, or all.
   transfer_operation write_some(const_bytes from) noexcept;
   transfer_operation write_some(const_bytes from, std::error_code& error) noexcept;
+
+  /// Waits until a read, or a write, would not have to wait. A case for `select`.
+  readiness_operation readable() noexcept;
+  readiness_operation readable(std::error_code& error) noexcept;
+  readiness_operation writable() noexcept;
+  readiness_operation writable(std::error_code& error) noexcept;
 
   /// Fills the whole buffer. `done`, if given, is set to the number of bytes read, however it ends.
   ///
@@ -95,6 +102,11 @@ class tcp_listener {
   /// **Cancellation**: a cancel point. A connection that came meanwhile is closed.
   accept_operation accept() noexcept;
   accept_operation accept(std::error_code& error) noexcept;
+
+  /// Waits until there is a connection to accept. A case for `select`; of several tasklets that
+  /// then accept, one gets it and the others wait.
+  readiness_operation readable() noexcept;
+  readiness_operation readable(std::error_code& error) noexcept;
 
   /// With the port that the system chose.
   [[nodiscard]] socket_address local_address() const;
