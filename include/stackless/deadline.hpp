@@ -30,7 +30,7 @@ class deadline {
   }
 
   /// Waits until it has passed. **Cancellation**, **Wakes**: as `sleep_until`.
-  [[nodiscard]] detail::sleep_operation wait() const noexcept { return sleep_until(at_); }
+  detail::sleep_operation wait() const noexcept { return sleep_until(at_); }
 
   friend auto operator<=>(const deadline&, const deadline&) noexcept = default;
 

@@ -225,7 +225,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] select_opera
 ///
 /// Cases are the operations themselves, made in the call: `receive`, `next`, `send`, `send_from`,
 /// `send_exception`; `after`, `sleep_until`; `lock`, `lock_shared`, `acquire`, `wait` of sync/;
-/// `readable` and `writable` of io/; and `join`. No two cases may be the two directions of one
+/// `readable` and `writable` of io/; and `join`. It cannot wait for both directions of one
 /// channel.
 ///
 /// **Cancellation**: a cancel point; no case has happened then.

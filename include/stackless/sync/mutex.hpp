@@ -144,7 +144,7 @@ class mutex {
   ///
   /// **Cancellation**: a cancel point; one that raised does not have the mutex.
   /// **Errors**: `broken_mutex`; `deadlock_error` if it waits for itself.
-  [[nodiscard]] detail::lock_operation lock() noexcept { return detail::lock_operation(core_); }
+  detail::lock_operation lock() noexcept { return detail::lock_operation(core_); }
 
   /// A plain function: the guard, or nothing if it is locked. Outside of tasklets nobody owns it.
   /// **Errors**: `broken_mutex`.

@@ -162,9 +162,7 @@ class oneshot_receiver {
   /// **Cancellation**: a cancel point; what was sent is still there after one that raised.
   /// **Errors**: what was sent as an error; `channel_closed` when the sender has gone and sent
   /// nothing; `std::logic_error` if it was received before, or this was moved from.
-  [[nodiscard]] detail::oneshot_operation<T> receive() const {
-    return detail::oneshot_operation<T>(state());
-  }
+  detail::oneshot_operation<T> receive() const { return detail::oneshot_operation<T>(state()); }
   /// A plain function: the value, or nothing yet. **Errors**: as `receive`.
   [[nodiscard]] std::optional<T> try_receive() const {
     if (!state().is_ready()) return std::nullopt;

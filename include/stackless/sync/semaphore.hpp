@@ -97,9 +97,7 @@ class semaphore {
 
   /// Waits for a unit, and gives it.
   /// **Cancellation**: a cancel point; one that raised has none.
-  [[nodiscard]] detail::acquire_operation acquire() noexcept {
-    return detail::acquire_operation(core_);
-  }
+  detail::acquire_operation acquire() noexcept { return detail::acquire_operation(core_); }
   /// A plain function: a unit, or nothing.
   [[nodiscard]] std::optional<semaphore_unit> try_acquire() noexcept {
     if (!core_.try_acquire()) return std::nullopt;

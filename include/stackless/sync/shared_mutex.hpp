@@ -116,10 +116,10 @@ class shared_mutex {
 
   /// Waits until it has it alone, or shared, and gives the guard.
   /// **Cancellation**: a cancel point; one that raised does not have it.
-  [[nodiscard]] detail::shared_lock_operation<false> lock() noexcept {
+  detail::shared_lock_operation<false> lock() noexcept {
     return detail::shared_lock_operation<false>(core_);
   }
-  [[nodiscard]] detail::shared_lock_operation<true> lock_shared() noexcept {
+  detail::shared_lock_operation<true> lock_shared() noexcept {
     return detail::shared_lock_operation<true>(core_);
   }
   /// Plain functions: the guard, or nothing.
