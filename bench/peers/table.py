@@ -91,7 +91,9 @@ def peers(folder, rounds, names):
             row += [cell(other) + note, f"{statistics.median(other) / statistics.median(values):.1f}"]
         rows.append(row)
     print_table(header, rows)
-    for name in NAMES.keys() - {"stackless"} - set(names):
+    for name in NAMES:
+        if name == "stackless" or name in names:
+            continue
         print(f"\n{NAMES[name]} was not there to be measured.")
 
 
