@@ -12,6 +12,10 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
+namespace detail {
+class stop_link;
+}  // namespace detail
+
 /// A stretch of a tasklet's run that can be cancelled as a whole: see `with_cancel_scope`.
 ///
 /// While it is cancelled every await inside raises `cancelled`: in its tasklet, in those that a
@@ -31,6 +35,12 @@ class cancel_scope {
   /// Cancels it when that time has come; a later call replaces an earlier one.
   void set_deadline(time_point deadline);
   void remove_deadline() noexcept;
+
+  /// Cancels it when a stop is requested of `token`, in whatever thread. While that is possible the
+  /// scheduler believes that it may be woken; a wait in here is no deadlock.
+  ///
+  /// **Lifetime**: until the scope ends. **Errors**: `std::bad_alloc`.
+  void link(std::stop_token token);
 
   /// Is requested when the scope is cancelled, for code that knows nothing of tasklets.
   [[nodiscard]] std::stop_token stop_token();
@@ -54,6 +64,7 @@ class cancel_scope {
   detail::scope_core core_;
   deadline_timer timer_{*this};
   std::stop_source stop_{std::nostopstate};
+  detail::stop_link* links_ = nullptr;
 };
 
 /// Whether an await of the running tasklet would raise `cancelled` or `tasklet_exit` now. For long

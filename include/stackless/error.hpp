@@ -48,6 +48,12 @@ class channel_closed : public std::runtime_error {
   explicit channel_closed(const std::string& what) : std::runtime_error(what) {}
 };
 
+/// `run` was ended by `request_stop`.
+class run_stopped : public std::runtime_error {
+ public:
+  explicit run_stopped(const std::string& what) : std::runtime_error(what) {}
+};
+
 /// `join` on a tasklet that was killed.
 class tasklet_killed : public std::runtime_error {
  public:

@@ -11,6 +11,7 @@
 namespace stackless::inline STACKLESS_ABI {
 
 class observer;
+class stop_handle;
 
 /// Marks a daemon that promises to wake no other tasklet, so that it hides no deadlock.
 struct wakes_nobody_t {
@@ -328,6 +329,11 @@ class scheduler {
   /// is left and terminates.
   void shutdown(std::chrono::nanoseconds grace);
   void shutdown();
+
+  /// As `stop_handle::request_stop`: from any thread and from signal handlers, while this object is
+  /// there. The tasklets end in the next drive, or in the one that goes on.
+  void request_stop() const noexcept;
+  [[nodiscard]] stop_handle get_stop_handle() const;
 
   /// Runnable tasklets. O(n).
   [[nodiscard]] std::size_t run_count() const noexcept;

@@ -4,6 +4,7 @@
 
 #include <stackless/async_generator.hpp>
 #include <stackless/async_stack.hpp>
+#include <stackless/await_callback.hpp>
 #include <stackless/cancel.hpp>
 #include <stackless/channel.hpp>
 #include <stackless/combine.hpp>
@@ -15,10 +16,12 @@
 #include <stackless/interval.hpp>
 #include <stackless/nursery.hpp>
 #include <stackless/observer.hpp>
+#include <stackless/remote.hpp>
 #include <stackless/scheduler.hpp>
 #include <stackless/select.hpp>
 #include <stackless/shared_result.hpp>
 #include <stackless/snapshot.hpp>
+#include <stackless/stop.hpp>
 #include <stackless/switch_trap.hpp>
 #include <stackless/sync/sync.hpp>
 #include <stackless/task.hpp>

@@ -172,7 +172,8 @@ void scheduler_core::deliver_uncaught(std::exception_ptr error) noexcept {
   }
   // An operation has happened or it has thrown, never both: where it has happened, or cannot be
   // undone, the error waits for the next await.
-  const bool in_flight = target->blocked() && target->waiting()->kind() == wait_kind::io;
+  const bool in_flight = target->blocked() && (target->waiting()->kind() == wait_kind::io ||
+                                               target->waiting()->kind() == wait_kind::foreign);
   if (has_taken_effect(*target) || in_flight) {
     target->pending = std::move(error);
     target->attention |= raise_at_next;
@@ -345,6 +346,8 @@ void scheduler_core::poll(bool may_sleep) {
 
 bool scheduler_core::wait_for_a_source() {
   if (take_mail()) return true;
+  if (foreign_sources != 0 && foreign_sources == sources())
+    doors.for_each([](door& d) { d.look_again(); });
   if (sources() == 0) return false;
   if (hooks_ && hooks_->watcher != nullptr && !tearing_down()) {
     tell_stalls(*this);

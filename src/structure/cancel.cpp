@@ -1,4 +1,5 @@
 #include <stackless/cancel.hpp>
+#include <stackless/detail/stop_link.hpp>
 
 #include <fmt/format.h>
 
@@ -26,6 +27,7 @@ cancel_scope::cancel_scope(bool shields) {
 }
 
 cancel_scope::~cancel_scope() {
+  while (links_ != nullptr) std::exchange(links_, links_->next)->unlink_scope();
   remove_deadline();
   detail::scheduler_core::leave_scope(core_);
 }
@@ -45,6 +47,17 @@ void cancel_scope::set_deadline(time_point deadline) {
   remove_deadline();
   core_.host->home->start(timer_, deadline, *core_.host);
   timer_.is_running = true;
+}
+
+void cancel_scope::link(std::stop_token token) {
+  if (token.stop_requested()) {
+    cancel("a stop was requested");
+  } else if (token.stop_possible()) {
+    auto* made = new detail::stop_link(*core_.host->home, *this, std::move(token));
+    made->next = links_;
+    links_ = made;
+    core_.offers_way_out = true;
+  }
 }
 
 void cancel_scope::remove_deadline() noexcept {

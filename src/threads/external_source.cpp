@@ -27,7 +27,8 @@ void external_core::owner_gone() noexcept {
 }
 
 bool external_core::try_take(wait&) noexcept {
-  if (take_notification()) {
+  // Not past those who wait until the loop looks into its inbox.
+  if (!anybody_waits() && take_notification()) {
     ++granted_;
     return true;
   }

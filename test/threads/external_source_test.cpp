@@ -1,5 +1,3 @@
-#include <stackless/io/file.hpp>
-
 #include "catch.hpp"
 #include "support.hpp"
 
@@ -15,6 +13,7 @@
 using namespace std::chrono_literals;
 using namespace stackless;
 using threads_test::options_of;
+using threads_test::start_engine;
 using threads_test::threads;
 using threads_test::ways_to_sleep;
 
@@ -32,6 +31,7 @@ TEST_CASE("external_source: a thread wakes a sleeping scheduler, whatever that s
     CAPTURE(static_cast<int>(choice));
     int value = 0;
     run(options_of(choice), [&]() -> task<> {
+      co_await start_engine(choice);
       threads others;
       external_source source("source");
       others.start([&value, notifier = source.notifier()] {
@@ -75,6 +75,18 @@ TEST_CASE("external_source: first come, first served") {
     }
     while (order.size() != 3) co_await drain_ready();
     CHECK(order == "abc");
+
+    // One who comes after a notification, and before the loop has looked, is behind who waits.
+    order.clear();
+    const auto first = spawn(waits, 'd');
+    co_await yield();
+    notifier.notify();
+    const auto second = spawn(waits, 'e');
+    co_await first.join();
+    CHECK(second.alive());
+    notifier.notify();
+    co_await second.join();
+    CHECK(order == "de");
   });
 }
 
@@ -166,7 +178,8 @@ TEST_CASE("external_source: as a case of select") {
 
 TEST_CASE("external_source: when the last notifier has gone, who waits is told") {
   for (const io_choice choice : ways_to_sleep()) {
-    run(options_of(choice), []() -> task<> {
+    run(options_of(choice), [choice]() -> task<> {
+      co_await start_engine(choice);
       threads others;
       external_source source("ticks");
       {
@@ -329,7 +342,8 @@ extern "C" void on_signal(int) {
 
 TEST_CASE("external_source: from a signal handler") {
   for (const io_choice choice : ways_to_sleep()) {
-    run(options_of(choice), []() -> task<> {
+    run(options_of(choice), [choice]() -> task<> {
+      co_await start_engine(choice);
       external_source source;
       const external_notifier notifier = source.notifier();
       for_the_handler = &notifier;
@@ -349,29 +363,34 @@ TEST_CASE("external_source: from a signal handler") {
 
 TEST_CASE("external_source: a host that sleeps in poll_fd is woken") {
   for (const io_choice choice : ways_to_sleep()) {
-    CAPTURE(static_cast<int>(choice));
-    scheduler s(options_of(choice));
-    external_source source(s, "host's");
-    int times = 0;
-    s.spawn([&]() -> task<> {
-      for (; times < 3; ++times) co_await source.wait();
-    });
-    const auto uses_io = []() -> task<> { (void)co_await io::open("/dev/null"); };
-    if (choice != io_choice::none) s.spawn(uses_io);
-    const external_notifier notifier = source.notifier();
-    const int descriptor = s.poll_fd();  // before there is a backend
-    CHECK(s.run_ready() == run_result::idle);
-    for (int i = 0; i < 3; ++i) {
-      while (readable_within(descriptor, 3)) (void)s.run_ready();
-      CHECK(times == i);
-      std::thread([&] { notifier.notify(); }).join();
-      REQUIRE(readable_within(descriptor, 5'000));
-      (void)s.run_ready();
+    for (const bool engine_first : {true, false}) {
+      CAPTURE(static_cast<int>(choice), engine_first);
+      scheduler s(options_of(choice));
+      if (engine_first) {
+        s.spawn(start_engine, choice);
+        CHECK(s.run() == run_result::all_ended);
+      }
+      external_source source(s, "host's");
+      int times = 0;
+      s.spawn([&]() -> task<> {
+        for (; times < 3; ++times) co_await source.wait();
+      });
+      s.spawn(start_engine, choice);
+      const external_notifier notifier = source.notifier();
+      const int descriptor = s.poll_fd();
+      CHECK(s.run_ready() == run_result::idle);
+      for (int i = 0; i < 3; ++i) {
+        while (readable_within(descriptor, 3)) (void)s.run_ready();
+        CHECK(times == i);
+        std::thread([&] { notifier.notify(); }).join();
+        REQUIRE(readable_within(descriptor, 5'000));
+        (void)s.run_ready();
+      }
+      while (s.run_ready() != run_result::all_ended) REQUIRE(readable_within(descriptor, 5'000));
+      CHECK(times == 3);
+      CHECK(s.run_ready() == run_result::all_ended);
+      CHECK_FALSE(readable_within(descriptor, 2));
     }
-    while (s.run_ready() != run_result::all_ended) REQUIRE(readable_within(descriptor, 5'000));
-    CHECK(times == 3);
-    CHECK(s.run_ready() == run_result::all_ended);
-    CHECK_FALSE(readable_within(descriptor, 2));
   }
 }
 
@@ -382,6 +401,7 @@ TEST_CASE("external_source: many threads notify many tasklets, and nothing is lo
     std::array<std::atomic<int>, makers> made{};
     int seen = 0;
     run(options_of(choice), [&]() -> task<> {
+      co_await start_engine(choice);
       threads others;
       external_source source("work");
       for (int i = 0; i < makers; ++i) {

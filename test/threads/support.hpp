@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/io/file.hpp>
 #include <stackless/stackless.hpp>
 
 #include <array>
@@ -21,6 +22,11 @@ inline stackless::scheduler_options options_of(stackless::io_choice choice) {
 inline std::vector<stackless::io_choice> ways_to_sleep() {
   using stackless::io_choice;
   return {io_choice::none, io_choice::epoll, io_choice::automatic};
+}
+
+/// An engine is started by the first I/O; without one the scheduler sleeps by itself.
+inline stackless::task<> start_engine(stackless::io_choice choice) {
+  if (choice != stackless::io_choice::none) (void)co_await stackless::io::open("/dev/null");
 }
 
 /// Joins at the end of the scope, whatever happens there.

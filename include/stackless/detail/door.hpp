@@ -20,8 +20,11 @@ class door : public notice, public list_hook {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
 
+  // The scheduler's thread.
   /// The scheduler is going.
   void home_gone() noexcept;
+  /// Nothing but doors is believed in: whether this one still is to be.
+  virtual void look_again() noexcept {}
 
   void arrive(scheduler_core&) noexcept final {
     if (home_ != nullptr) posted();

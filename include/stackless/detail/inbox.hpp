@@ -39,6 +39,9 @@ class inbox {
     return mail_.post(n, [this] { wake(); });
   }
 
+  /// The same: every tasklet is to end. False: the scheduler is gone.
+  bool request_stop() noexcept { return post(stop_) != result::refused; }
+
   // The scheduler's thread ------------------------------------------------------------------------
 
   [[nodiscard]] bool marked() const noexcept { return mail_.marked(); }
@@ -63,9 +66,15 @@ class inbox {
   void close() noexcept;
 
  private:
+  struct stop_request final : notice {
+    void arrive(scheduler_core& core) noexcept override;
+    void discard() noexcept override {}
+  };
+
   void wake() const noexcept;
 
   thread_mailbox mail_;
+  stop_request stop_;
   // Both are set before the sleep that they are to end, and are read by who ends it.
   std::atomic<io_backend*> backend_{nullptr};
   std::atomic<int> descriptor_{-1};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/detail/error_trace.hpp>
+#include <stackless/detail/foreign_wait.hpp>
 #include <stackless/detail/frame_slab.hpp>
 #include <stackless/detail/result_slot.hpp>
 #include <stackless/detail/scheduler_core.hpp>
@@ -62,6 +63,13 @@ class promise_base : public frame {
   template <awaitable_operation Operation>
   auto await_transform(Operation&& operation) noexcept(noexcept(operation.make_awaiter())) {
     return operation.make_awaiter();
+  }
+
+  // Of another library.
+  template <class Awaitable>
+    requires(!awaitable_operation<Awaitable> && foreign_awaitable<Awaitable>)
+  foreign_awaiter<Awaitable> await_transform(Awaitable&& awaitable) {
+    return foreign_awaiter<Awaitable>(std::forward<Awaitable>(awaitable));
   }
 };
 

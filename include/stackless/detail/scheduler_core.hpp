@@ -221,6 +221,7 @@ class scheduler_core {
   void begin_teardown(std::exception_ptr reason) noexcept;
   void begin_teardown(std::exception_ptr reason, std::chrono::nanoseconds grace) noexcept;
   void end_daemons() noexcept;
+  void stop() noexcept;  ///< as `request_stop` asks
   [[nodiscard]] bool tearing_down() const noexcept { return tearing_down_ || ending_daemons_; }
   void check_grace();
 
