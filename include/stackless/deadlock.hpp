@@ -56,10 +56,27 @@ struct deadlock_report {
   }
 };
 
+/// What holds the tasklets of a state up. A pure function: of a snapshot that was taken, changed or
+/// made by hand.
+///
+/// - Nothing in it can go on: as the error's report says it.
+/// - Some can, but others wait in a circle of locks and joins: that, `likely` if a deadline or a
+///   cancel scope may end one of the waits.
+/// - Else the first of `find_stalls(state)`.
+/// - Else nothing: an empty core, `verdict::unknown`, and an explanation that says so.
+///
+/// `told`: the tasklet whose trouble is asked for, if there are several; 0: any.
+/// Complexity: linear in tasklets, frames and handles.
+[[nodiscard]] deadlock_report explain(snapshot_data state, std::uint64_t told = 0);
+
 /// The text report: 64 KiB at most, deterministic, no addresses.
 [[nodiscard]] std::string to_text(const deadlock_report& report);
 /// All of it, as JSON: schema `stackless-deadlock/1`. Not bounded.
 [[nodiscard]] std::string to_json(const deadlock_report& report);
+/// The core, with those that wait behind it: as the functions of the same names for snapshots.
+[[nodiscard]] std::string to_dot(const deadlock_report& report);
+[[nodiscard]] std::string to_mermaid(const deadlock_report& report);
+[[nodiscard]] std::string to_html(const deadlock_report& report);
 
 /// The program can no longer make progress. `what()` is the text report.
 class deadlock_error : public std::runtime_error {
@@ -82,5 +99,7 @@ class deadlock_error : public std::runtime_error {
 /// **Errors**: `std::logic_error` outside a running scheduler.
 /// Complexity: linear in tasklets, frames and handles.
 [[nodiscard]] std::vector<deadlock_report> find_stalls();
+/// The same of a state. **Errors**: none.
+[[nodiscard]] std::vector<deadlock_report> find_stalls(const snapshot_data& state);
 
 }  // namespace stackless::inline STACKLESS_ABI

@@ -198,6 +198,27 @@ struct snapshot_data {
 /// **Errors**: `std::logic_error` outside a running scheduler.
 [[nodiscard]] snapshot_data snapshot();
 
+enum class link_kind : std::uint8_t {
+  waits_for,  ///< the tasklet for the object
+  held_by,    ///< the object has one owner, or is the end of one tasklet: only that one could act
+  any_of      ///< one of those who hold a handle of the object, and so could act
+};
+
+/// A step on the way from one who waits to those who could end that.
+struct wait_link {
+  std::uint64_t tasklet = 0;  ///< 0: outside every tasklet
+  std::uint64_t object = 0;
+  link_kind kind = link_kind::waits_for;
+  operation_kind operation = operation_kind::none;  ///< of one that waits
+
+  friend bool operator==(const wait_link&, const wait_link&) = default;
+};
+
+/// The wait graph: for each tasklet that waits for an object one link to it, by tasklet; then for
+/// each object those who are known to be able to do what is waited for. Events, semaphores, latches
+/// and their like can be signalled by anybody: from them no link leads on.
+[[nodiscard]] std::vector<wait_link> wait_links(const snapshot_data& data);
+
 /// As a list for people, 64 KiB at most: a block for each tasklet with its stack, those that wait
 /// in the same way together.
 [[nodiscard]] std::string to_text(const snapshot_data& data);
@@ -205,5 +226,15 @@ struct snapshot_data {
 /// Everything in it, as JSON: schema `stackless-snapshot/1`. Not bounded; what is not UTF-8 shows
 /// as U+FFFD.
 [[nodiscard]] std::string to_json(const snapshot_data& data);
+
+/// The wait graph for Graphviz: boxes are tasklets, ellipses objects; from an object solid lines
+/// lead to the only one who could act, dashed lines to those of whom any one could. Those that wait
+/// alike are one box; what is left out beyond 200 boxes is counted.
+[[nodiscard]] std::string to_dot(const snapshot_data& data);
+/// The same as a Mermaid flowchart.
+[[nodiscard]] std::string to_mermaid(const snapshot_data& data);
+/// One page with the drawn wait graph, the tasklets and the JSON (left out of what is large). It
+/// loads nothing and runs no script.
+[[nodiscard]] std::string to_html(const snapshot_data& data);
 
 }  // namespace stackless::inline STACKLESS_ABI

@@ -64,6 +64,12 @@ class sentence {
           "{} was taken out of the ring before it first ran, and nobody is left to insert() it",
           name(subject_.id)
       );
+    case verdict::owner_exited_holding_lock:
+      return fmt::format(
+          "{} waits for {}; {}, which locked it ({}), has ended, and its guard was not unlocked",
+          name(subject_.id), called(*object_), numbered(state_, object_->last->tasklet),
+          place(object_->last->at.file, object_->last->at.line)
+      );
     case verdict::queued_behind_a_deadlock:
       return fmt::format("what was waited for is itself held up by {}", name(subject_.id));
     default:

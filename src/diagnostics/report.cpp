@@ -6,6 +6,7 @@
 #include "diagnostics/snapshot.hpp"
 #include "diagnostics/verdict.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -41,16 +42,26 @@ void print(std::string_view text) noexcept {
 
 }  // namespace
 
-deadlock_report make_report(snapshot_data state, std::uint64_t told) {
+namespace {
+
+deadlock_report describe(snapshot_data state, finding found, grade certainty) {
   deadlock_report report;
-  report.raised_in = told;
   report.state = std::move(state);
-  finding found = find_verdict(report.state, told);
   report.why = found.why;
+  report.certainty = certainty;
   report.explanation = explain(report.state, found);
   report.advice = advise(report.state, found);
   report.crowd = group_crowd(report.state, found);
   report.core = std::move(found.core);
+  return report;
+}
+
+}  // namespace
+
+deadlock_report make_report(snapshot_data state, std::uint64_t told) {
+  finding found = find_verdict(state, told);
+  deadlock_report report = describe(std::move(state), std::move(found), grade::proven);
+  report.raised_in = told;
   return report;
 }
 
@@ -59,14 +70,7 @@ std::vector<deadlock_report> stall_reports(const snapshot_data& state) {
   std::vector<deadlock_report> reports;
   for (finding& found : find_stuck(state)) {
     if (reports.size() == most_reports) break;
-    deadlock_report& report = reports.emplace_back();
-    report.why = found.why;
-    report.certainty = grade::likely;
-    report.explanation = explain(state, found);
-    report.advice = advise(state, found);
-    report.crowd = group_crowd(state, found);
-    report.core = std::move(found.core);
-    report.state = state;
+    reports.push_back(describe(state, std::move(found), grade::likely));
   }
   return reports;
 }
@@ -116,6 +120,45 @@ void terminate_with_report(scheduler_core& core, const char* why) noexcept {
 
 std::vector<deadlock_report> find_stalls() {
   return detail::stall_reports(detail::take_snapshot(detail::running_scheduler()));
+}
+
+std::vector<deadlock_report> find_stalls(const snapshot_data& state) {
+  return detail::stall_reports(state);
+}
+
+deadlock_report explain(snapshot_data state, std::uint64_t told) {
+  using detail::finding;
+  const bool any_held_up =
+      std::any_of(state.tasklets.begin(), state.tasklets.end(), detail::is_held_up);
+  if (any_held_up && !detail::can_go_on(state)) return detail::make_report(std::move(state), told);
+
+  if (std::optional<finding> circle = detail::find_owner_circle(state, told)) {
+    const bool way_out =
+        std::any_of(circle->core.begin(), circle->core.end(), [&](std::uint64_t id) {
+          return state.find_tasklet(id)->has_way_out;
+        });
+    return detail::describe(
+        std::move(state), std::move(*circle), way_out ? grade::likely : grade::proven
+    );
+  }
+
+  std::vector<finding> stuck = detail::find_stuck(state);
+  auto chosen = stuck.begin();
+  if (told != 0)
+    chosen = std::find_if(stuck.begin(), stuck.end(), [&](const finding& each) {
+      const detail::wait_graph::index t = detail::index_of(state, told);
+      return std::find(each.core.begin(), each.core.end(), told) != each.core.end() ||
+             (t != detail::wait_graph::none && each.behind[t] != 0);
+    });
+  if (chosen != stuck.end())
+    return detail::describe(std::move(state), std::move(*chosen), grade::likely);
+
+  deadlock_report report;
+  report.certainty = grade::likely;
+  report.explanation =
+      any_held_up ? "nothing that is blocked is known to be stuck" : "nothing waits for ever";
+  report.state = std::move(state);
+  return report;
 }
 
 deadlock_error::deadlock_error(deadlock_report report)

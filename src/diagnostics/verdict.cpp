@@ -58,6 +58,16 @@ std::vector<std::uint64_t> joins_that_close_a_circle(
   return circle;
 }
 
+/// It was handed to nobody who is known, or is held by readers, and the last to lock it is gone.
+bool locker_has_ended(const snapshot_data& state, const object_info& object) {
+  const bool is_lock =
+      object.kind == object_kind::mutex || object.kind == object_kind::shared_mutex;
+  return is_lock && object.tasklet == 0 && object.last &&
+         (object.last->operation == operation_kind::lock ||
+          object.last->operation == operation_kind::lock_shared) &&
+         object.last->outcome == operation_outcome::done && has_ended(state, object.last->tasklet);
+}
+
 bool held_by_nobody_else(const object_info& object, std::uint64_t tasklet) {
   return std::all_of(object.holders.begin(), object.holders.end(), [&](const holder_info& h) {
     return h.tasklet == tasklet || h.tasklet == 0;
@@ -82,6 +92,8 @@ void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& f
   if (object->kind != object_kind::channel) {
     if (missed_a_value(state, t)) {
       found.why = verdict::lost_notification;
+    } else if (locker_has_ended(state, *object)) {
+      found.why = verdict::owner_exited_holding_lock;
     } else if (found.only_core) {
       found.why = verdict::never_signalled;
     }
@@ -145,27 +157,37 @@ const object_info* waited_for(const snapshot_data& state, std::uint64_t tasklet)
 
 namespace {
 
-/// Follows locks to their owners and joins to those who are joined. The circle that this ends in.
-std::vector<index> circle_of_owners(const snapshot_data& state, const wait_graph& graph, index t) {
-  std::vector<index> path;
-  while (t != wait_graph::none && waits_for_others(state.tasklets[t])) {
-    const auto seen = std::find(path.begin(), path.end(), t);
-    if (seen != path.end()) return {seen, path.end()};
-    path.push_back(t);
+/// Follows locks to their owners and joins to those who are joined. The circle that this ends in;
+/// `visited`: which start each has been seen from, so that nobody is followed twice.
+std::vector<index> circle_of_owners(
+    const snapshot_data& state, const wait_graph& graph, index start, std::vector<index>& visited
+) {
+  const auto next = [&](index t) {
+    if (!waits_for_others(state.tasklets[t])) return wait_graph::none;
     const index owner = owner_awaited(state, state.tasklets[t]);
-    t = owner != wait_graph::none ? owner : graph.joined_by(t);
+    return owner != wait_graph::none ? owner : graph.joined_by(t);
+  };
+  index t = start;
+  while (t != wait_graph::none && visited[t] == wait_graph::none) {
+    visited[t] = start;
+    t = next(t);
   }
-  return {};
+  if (t == wait_graph::none || visited[t] != start) return {};
+  std::vector<index> circle;
+  for (index member = t; circle.empty() || member != t; member = next(member))
+    circle.push_back(member);
+  return circle;
 }
 
 /// Nothing but the owners could end such a circle, whatever else goes on.
 bool judge_owners(const snapshot_data& state, const wait_graph& graph, index told, finding& found) {
+  std::vector<index> visited(state.tasklets.size(), wait_graph::none);
   std::vector<index> circle;
   if (told != wait_graph::none) {
-    circle = circle_of_owners(state, graph, told);
+    circle = circle_of_owners(state, graph, told, visited);
   } else {
     for (index t = 0; t < state.tasklets.size() && circle.empty(); ++t)
-      circle = circle_of_owners(state, graph, t);
+      circle = circle_of_owners(state, graph, t, visited);
   }
   if (circle.empty()) return false;
   std::sort(circle.begin(), circle.end());
@@ -188,6 +210,28 @@ void mark_those_behind(const snapshot_data& state, const wait_graph& graph, find
 }
 
 }  // namespace
+
+bool is_held_up(const tasklet_info& t) {
+  return (t.state == tasklet_state::blocked || t.state == tasklet_state::paused) && !t.wakes_nobody;
+}
+
+bool can_go_on(const snapshot_data& state) {
+  const source_info& sources = state.sources;
+  return sources.io_in_flight + sources.timers + sources.foreign > sources.silent ||
+         std::any_of(state.tasklets.begin(), state.tasklets.end(), [](const tasklet_info& t) {
+           return t.state == tasklet_state::ready || t.state == tasklet_state::running;
+         });
+}
+
+std::optional<finding> find_owner_circle(const snapshot_data& state, std::uint64_t told) {
+  finding found;
+  found.behind.assign(state.tasklets.size(), 0);
+  const wait_graph graph(state, reach::by_handle);
+  if (!judge_owners(state, graph, told == 0 ? wait_graph::none : index_of(state, told), found))
+    return std::nullopt;
+  mark_those_behind(state, graph, found);
+  return found;
+}
 
 std::vector<finding> find_stuck(const snapshot_data& state) {
   std::vector<finding> all;

@@ -5,6 +5,7 @@
 #include "diagnostics/wait_graph.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace stackless::inline STACKLESS_ABI::detail {
@@ -21,6 +22,18 @@ struct finding {
 
 /// `told`: the tasklet that gets the error, or 0. Of several knots its own is shown.
 [[nodiscard]] finding find_verdict(const snapshot_data& state, std::uint64_t told);
+
+/// Tasklets of which each waits for a lock that the next one owns, or for its end. `told`'s circle,
+/// or for 0 the first.
+[[nodiscard]] std::optional<finding> find_owner_circle(
+    const snapshot_data& state, std::uint64_t told
+);
+
+/// Somebody is in the ring, or a source could wake somebody.
+[[nodiscard]] bool can_go_on(const snapshot_data& state);
+
+/// It waits, or is paused, and its waiting counts.
+[[nodiscard]] bool is_held_up(const tasklet_info& t);
 
 /// What is stuck though the scheduler is not quiescent: sets that only they themselves could free.
 [[nodiscard]] std::vector<finding> find_stuck(const snapshot_data& state);

@@ -1,57 +1,25 @@
 #include "catch.hpp"
 #include "diagnostics/report.hpp"
+#include "external_tool.hpp"
 #include "sample_state.hpp"
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <set>
-
-#include <unistd.h>
 
 using namespace stackless;
 
 namespace {
 
-class temporary_file {
- public:
-  explicit temporary_file(const std::string& content) {
-    std::string name = std::filesystem::temp_directory_path() / "stackless_json_XXXXXX";
-    const int descriptor = ::mkstemp(name.data());
-    REQUIRE(descriptor >= 0);
-    ::close(descriptor);
-    path_ = name;
-    std::ofstream(path_, std::ios::binary) << content;
-  }
-  temporary_file(const temporary_file&) = delete;
-  temporary_file& operator=(const temporary_file&) = delete;
-  ~temporary_file() { std::filesystem::remove(path_); }
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-bool has_python() {
-  static const bool has = std::system("python3 -c 'import json' >/dev/null 2>&1") == 0;
-  return has;
-}
-
 /// What another's parser reads, `d`, fulfils the condition.
 void check_with_python(const std::string& json, const std::string& condition) {
-  if (!has_python()) {
-    WARN("not checked: there is no python3");
-    return;
-  }
-  const temporary_file document(json);
-  const temporary_file program(
+  const std::string python = external::find({"python3"});
+  if (python.empty()) return;
+  const external::temporary_file document(json);
+  const external::temporary_file program(
       "import json, sys\nd = json.load(open(sys.argv[1], encoding='utf-8'))\nsys.exit(0 if (" +
       condition + ") else 1)\n"
   );
-  const std::string command = "python3 " + program.path().string() + " " + document.path().string();
   INFO(json);
-  CHECK(std::system(command.c_str()) == 0);
+  CHECK(external::run(python + " " + program.path() + " " + document.path()).status == 0);
 }
 
 last_operation some_operation(std::uint64_t step, source_place at) {

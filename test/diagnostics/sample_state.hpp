@@ -42,6 +42,14 @@ class state_builder {
     return object.id;
   }
 
+  std::uint64_t mutex(std::string name, std::uint64_t owner) {
+    const std::uint64_t id = channel(std::move(name));
+    object(id).kind = object_kind::mutex;
+    object(id).type = "mutex";
+    object(id).tasklet = owner;
+    return id;
+  }
+
   /// Tasklet 0: from outside.
   void holds(std::uint64_t tasklet, std::uint64_t channel, std::uint32_t frame = 0) {
     object(channel).holders.push_back({tasklet, frame});
@@ -102,6 +110,19 @@ inline state_builder ping_pong() {
   s.receives(3, b);
   for (std::uint64_t channel : {a, b})
     for (std::uint64_t holder : {2U, 3U}) s.holds(holder, channel, 1);
+  s.joins(1, 2);
+  return s;
+}
+
+/// Each owns the fork on one side and wants the next; main waits for the first of them.
+inline state_builder philosophers() {
+  state_builder s;
+  s.tasklet("main");
+  for (std::uint64_t seat = 0; seat < 5; ++seat)
+    s.tasklet("philosopher " + std::to_string(seat), {{"task<> dine()", "dine.cpp", 16, 5}});
+  for (std::uint64_t seat = 0; seat < 5; ++seat) s.mutex("fork " + std::to_string(seat), 2 + seat);
+  for (std::uint64_t seat = 0; seat < 5; ++seat)
+    s.waits(2 + seat, operation_kind::lock, 1 + (seat + 1) % 5);
   s.joins(1, 2);
   return s;
 }

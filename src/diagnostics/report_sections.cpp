@@ -1,0 +1,244 @@
+#include "diagnostics/report_sections.hpp"
+
+#include "diagnostics/verdict.hpp"
+#include "diagnostics/wording.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+constexpr std::size_t most_groups = 10;
+constexpr std::size_t most_ended = 6;
+
+bool is_blocked_for_ever(const tasklet_info& t) {
+  return t.state == tasklet_state::blocked && !t.wakes_nobody;
+}
+
+std::string beliefs(const source_info& sources) {
+  std::string text = fmt::format(
+      "none runnable, {} I/O in flight, {}", sources.io_in_flight,
+      counted(sources.timers, "timer", "timers")
+  );
+  if (sources.foreign != 0) text += fmt::format(", {} foreign", sources.foreign);
+  if (sources.silent != 0)
+    text +=
+        fmt::format(", of which {} wake{} nobody", sources.silent, sources.silent == 1 ? "s" : "");
+  return text;
+}
+
+/// A circle of owners was found, not that nobody else holds what they wait for.
+bool is_owner_circle(verdict why) {
+  return why == verdict::lock_cycle || why == verdict::join_cycle || why == verdict::self_wait;
+}
+
+}  // namespace
+
+heading heading_of(const deadlock_report& report) {
+  const auto& tasklets = report.state.tasklets;
+  const std::string all = counted(tasklets.size(), "tasklet", "tasklets");
+  const auto blocked =
+      static_cast<std::size_t>(std::count_if(tasklets.begin(), tasklets.end(), is_blocked_for_ever)
+      );
+  const bool is_proven = report.certainty == grade::proven;
+  const bool others_go_on = can_go_on(report.state);
+  if (report.core.empty() && !is_proven)
+    return {
+        fmt::format("no deadlock: {} of {} blocked", blocked, all),
+        others_go_on ? "[the others go on]" : "[nobody waits for ever]"
+    };
+  std::string what;
+  std::string reason;
+  if (!others_go_on) {
+    what = fmt::format(
+        "deadlock: {} of {} blocked{} forever", blocked, all, is_proven ? "" : ", it seems"
+    );
+    reason = beliefs(report.state.sources);
+  } else if (is_proven) {
+    what = fmt::format(
+        "deadlock: {} of {} blocked forever, the others go on", report.core.size(), all
+    );
+    reason = "each waits for what only the next one could end";
+  } else {
+    what = fmt::format(
+        "stall: {} of {} blocked, it seems forever; the others go on", report.core.size(), all
+    );
+    reason = is_owner_circle(report.why) ? "a deadline or a cancel scope may end one of the waits"
+                                         : "nobody else holds what they wait for";
+  }
+  return {std::move(what), fmt::format("[{}: {}]", is_proven ? "proven" : "likely", reason)};
+}
+
+std::string heading_of(const snapshot_data& state) {
+  std::size_t running = 0;
+  std::size_t ready = 0;
+  std::size_t paused = 0;
+  for (const tasklet_info& t : state.tasklets) {
+    running += t.state == tasklet_state::running ? 1 : 0;
+    ready += t.state == tasklet_state::ready ? 1 : 0;
+    paused += t.state == tasklet_state::paused ? 1 : 0;
+  }
+  return fmt::format(
+      "{} at step {}: {} running, {} ready, {} blocked, {} paused; {} I/O in flight, {}",
+      counted(state.tasklets.size(), "tasklet", "tasklets"), state.step, running, ready,
+      state.tasklets.size() - running - ready - paused, paused, state.sources.io_in_flight,
+      counted(state.sources.timers, "timer", "timers")
+  );
+}
+
+std::string reason_of(const deadlock_report& report) {
+  const std::string why(to_string(report.why));
+  if (report.explanation.empty()) return why;
+  return report.core.empty() ? report.explanation : why + ": " + report.explanation;
+}
+
+std::string sources_of(const snapshot_data& state) {
+  if (state.sources.io_backend.empty()) return {};
+  return fmt::format(
+      "sources believed in: {} with {} in flight, {}", printable(state.sources.io_backend),
+      counted(state.sources.io_in_flight, "operation", "operations"),
+      counted(state.sources.timers, "timer", "timers")
+  );
+}
+
+std::vector<std::vector<std::uint64_t>> alike_in_core(
+    const deadlock_report& report, std::size_t most
+) {
+  std::vector<std::vector<std::uint64_t>> groups;
+  for (std::uint64_t id : report.core) {
+    const tasklet_info* t = report.find_tasklet(id);
+    if (t == nullptr) continue;
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+      const tasklet_info& first = *report.find_tasklet(group.front());
+      return first.waits.object == t->waits.object && first.waits.operation == t->waits.operation &&
+             first.state == t->state && first.stack == t->stack;
+    });
+    if (same != groups.end()) {
+      same->push_back(id);
+    } else if (groups.size() < most) {
+      groups.push_back({id});
+    }
+  }
+  return groups;
+}
+
+void write_core_block(
+    tasklet_printer& printer,
+    page& out,
+    const deadlock_report& report,
+    std::span<const std::uint64_t> group
+) {
+  // The one who reads this as an exception looks for himself.
+  const auto told = std::find(group.begin(), group.end(), report.raised_in);
+  const tasklet_info& t =
+      *report.find_tasklet(told != group.end() ? report.raised_in : group.front());
+  printer.block(t, t.id == report.raised_in);
+  printer.prospects(t);
+  if (group.size() == 1) return;
+  std::string others;
+  constexpr std::size_t most_names = 4;
+  std::size_t named = 0;
+  for (std::uint64_t id : group) {
+    if (id == t.id) continue;
+    if (++named > most_names) break;
+    others += (named == 1 ? "" : ", ") + numbered(report.state, id);
+  }
+  if (group.size() - 1 > most_names)
+    others += fmt::format(" and {} more", group.size() - 1 - most_names);
+  out.paragraph("      the same holds for: ", others);
+}
+
+void write_core(page& out, tasklet_printer& printer, const deadlock_report& report) {
+  for (std::size_t i = 0; i < std::min(report.core.size(), most_core_blocks); ++i)
+    if (const tasklet_info* t = report.find_tasklet(report.core[i])) printer.make_room_for(*t);
+  std::size_t shown = 0;
+  for (const auto& group : alike_in_core(report, most_core_blocks)) {
+    write_core_block(printer, out, report, group);
+    out.blank();
+    shown += group.size();
+  }
+  if (shown < report.core.size()) {
+    out.line(fmt::format("{} more in the core", report.core.size() - shown));
+    out.blank();
+  }
+}
+
+void write_groups(
+    page& out,
+    tasklet_printer& printer,
+    std::string_view title,
+    const std::vector<const waiting_group*>& groups,
+    std::uint64_t told
+) {
+  if (groups.empty()) return;
+  std::size_t total = 0;
+  for (const waiting_group* group : groups) total += group->tasklets.size();
+  out.line(fmt::format("{}: {}", title, total));
+  const std::size_t shown = std::min(groups.size(), most_groups);
+  for (std::size_t i = 0; i < shown; ++i) {
+    printer.group(groups[i]->tasklets, told);
+    total -= groups[i]->tasklets.size();
+  }
+  if (shown < groups.size())
+    out.line(fmt::format(
+        "   … and {} in {}", counted(total, "more", "more"),
+        counted(groups.size() - shown, "other group", "other groups")
+    ));
+  out.blank();
+}
+
+void write_crowd(page& out, tasklet_printer& printer, const deadlock_report& report) {
+  std::vector<const waiting_group*> behind;
+  std::vector<const waiting_group*> apart;
+  std::vector<const waiting_group*> others;
+  for (const waiting_group& group : report.crowd) {
+    if (group.tasklets.empty()) continue;
+    const tasklet_info* first = report.find_tasklet(group.tasklets.front());
+    if (first == nullptr || first->state == tasklet_state::ready ||
+        first->state == tasklet_state::running)
+      continue;
+    (group.behind_core ? behind : is_blocked_for_ever(*first) ? apart : others).push_back(&group);
+  }
+  const std::uint64_t told = report.raised_in;
+  const std::string_view title =
+      report.core.size() == 1 ? "waiting behind it" : "waiting behind them";
+  write_groups(out, printer, title, behind, told);
+  if (report.certainty == grade::likely) return;  // they are none of its business
+  write_groups(out, printer, "blocked apart from that", apart, told);
+  write_groups(out, printer, "not counted (paused, or they wake nobody)", others, told);
+}
+
+namespace {
+
+bool touched_by(const object_info& object, std::uint64_t tasklet) {
+  const auto by = [&](const last_operation& done) { return done.tasklet == tasklet; };
+  return (object.last && by(*object.last)) ||
+         std::any_of(object.history.begin(), object.history.end(), by);
+}
+
+}  // namespace
+
+void write_ended(page& out, tasklet_printer& printer, const deadlock_report& report) {
+  const bool any_may_matter = report.why == verdict::orphaned_channel ||
+                              report.why == verdict::leaked || report.why == verdict::self_wait ||
+                              report.why == verdict::buffer_full_without_receiver;
+  std::vector<const ended_info*> shown;
+  for (const ended_info& ended : report.state.ended) {
+    const bool touched = std::any_of(report.core.begin(), report.core.end(), [&](std::uint64_t id) {
+      const tasklet_info* t = report.find_tasklet(id);
+      const object_info* object = t == nullptr ? nullptr : report.find_object(t->waits.object);
+      return object != nullptr && touched_by(*object, ended.id);
+    });
+    if (touched || any_may_matter || !ended.error.empty()) shown.push_back(&ended);
+  }
+  if (shown.empty()) return;
+  if (shown.size() > most_ended) shown.erase(shown.begin(), shown.end() - most_ended);
+  out.line("ended before:");
+  for (const ended_info* ended : shown) printer.ended(*ended);
+  out.blank();
+}
+
+}  // namespace stackless::inline STACKLESS_ABI::detail
