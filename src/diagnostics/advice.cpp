@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_set>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -52,10 +53,10 @@ std::vector<const object_info*> objects_of_the_core(
     const snapshot_data& state, const finding& found
 ) {
   std::vector<const object_info*> objects;
+  std::unordered_set<const object_info*> seen;
   for (std::uint64_t id : found.core) {
     const object_info* object = waited_for(state, id);
-    if (object != nullptr && std::find(objects.begin(), objects.end(), object) == objects.end())
-      objects.push_back(object);
+    if (object != nullptr && seen.insert(object).second) objects.push_back(object);
   }
   return objects;
 }

@@ -75,7 +75,7 @@ knot find_knot(
       }
       // What anybody could do ties nobody to anybody in particular.
       if (std::any_of(widest.begin(), widest.end(), [&](index t) {
-            return could_be_anybodys(state, state.tasklets[t]);
+            return by_reference.could_be_anybodys(state, t);
           })) {
         inner = best_stuck(state, by_handle, by_handle.knots(), widest, told);
         if (!inner.empty()) return {std::move(inner), true};

@@ -241,7 +241,7 @@ std::vector<finding> find_stuck(const snapshot_data& state) {
     const bool stuck = std::all_of(members.begin(), members.end(), [&](index t) {
       const tasklet_info& info = state.tasklets[t];
       return waits_for_others(info) && !info.wakes_nobody && !info.has_way_out &&
-             !could_be_anybodys(state, info);
+             !graph.could_be_anybodys(state, t);
     });
     if (!stuck) continue;
     finding found;

@@ -50,20 +50,26 @@ wait_graph::index owner_awaited(const snapshot_data& state, const tasklet_info& 
   return is_lock && object != nullptr ? index_of(state, object->tasklet) : wait_graph::none;
 }
 
-bool could_be_anybodys(const snapshot_data& state, const tasklet_info& t) {
-  const object_info* object = state.find_object(t.waits.object);
-  if (object == nullptr || is_join(t)) return false;
+bool wait_graph::could_be_anybodys(const snapshot_data& state, index t) const {
+  const tasklet_info& info = state.tasklets[t];
+  const object_info* object = state.find_object(info.waits.object);
+  if (object == nullptr || is_join(info)) return false;
   if (object->kind != object_kind::channel)
-    return waits_for_others(t) && owner_awaited(state, t) == wait_graph::none;
-  return std::any_of(object->holders.begin(), object->holders.end(), [](const holder_info& h) {
-    return h.tasklet == 0;
-  });
+    return waits_for_others(info) && owner_awaited(state, info) == none;
+  return held_outside_[static_cast<std::size_t>(object - state.objects.data())];
 }
 
 wait_graph::wait_graph(const snapshot_data& state, reach how)
     : tasklets_(state.tasklets.size()), objects_(state.objects.size()) {
   find_joins(state);
   find_stand_ins();
+
+  held_outside_.reserve(objects_);
+  for (const object_info& object : state.objects)
+    held_outside_.push_back(std::any_of(
+        object.holders.begin(), object.holders.end(),
+        [](const holder_info& h) { return h.tasklet == 0; }
+    ));
 
   std::vector<edge> edges;
   edges.reserve(4 * tasklets_);

@@ -50,6 +50,10 @@ class wait_graph {
   /// The tasklet that `t` joins, or the child for which it joins a nursery, or `none`.
   [[nodiscard]] index joined_by(index t) const { return joined_[t]; }
 
+  /// Nothing tells who could do what it waits for: an event, or a channel with handles outside.
+  /// `state` is the one that this was made of.
+  [[nodiscard]] bool could_be_anybodys(const snapshot_data& state, index t) const;
+
  private:
   using node = std::uint32_t;
   struct edge {
@@ -84,6 +88,7 @@ class wait_graph {
   std::size_t objects_;
   std::vector<index> joined_;
   std::vector<index> stand_in_;
+  std::vector<bool> held_outside_;  // for each object
   std::vector<std::size_t> first_;  // where a node's successors begin in targets_
   std::vector<node> targets_;
 };
@@ -97,7 +102,5 @@ class wait_graph {
 [[nodiscard]] bool is_join(const tasklet_info& t);
 /// The owner of the lock that it waits for, or `wait_graph::none`.
 [[nodiscard]] wait_graph::index owner_awaited(const snapshot_data& state, const tasklet_info& t);
-/// Nothing tells who could do what it waits for: an event, or a channel with handles outside.
-[[nodiscard]] bool could_be_anybodys(const snapshot_data& state, const tasklet_info& t);
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

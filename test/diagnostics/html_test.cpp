@@ -7,7 +7,9 @@
 
 #include <array>
 #include <map>
-#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
 
 using namespace stackless;
 using external::count;
@@ -33,11 +35,21 @@ std::string seen_by_browser(const std::string& html) {
 
 using arrows = std::multimap<std::string, std::string>;
 
-arrows core_arrows(const std::string& html) {
+/// What stands between `before`, from `at` on, and the next quote; `at` goes behind it.
+std::string next_value(std::string_view html, std::string_view before, std::size_t& at) {
+  at = html.find(before, at);
+  if (at == std::string_view::npos) return {};
+  at += before.size();
+  const std::size_t end = html.find('"', at);
+  return std::string(html.substr(at, end - at));
+}
+
+arrows core_arrows(std::string_view html) {
   arrows found;
-  const std::regex pattern("class=\"edge core[^\"]*\" data-from=\"(\\w+)\" data-to=\"(\\w+)\"");
-  for (std::sregex_iterator at(html.begin(), html.end(), pattern), end; at != end; ++at)
-    found.emplace((*at)[1], (*at)[2]);
+  for (std::size_t at = 0; (at = html.find("class=\"edge core", at)) != std::string_view::npos;) {
+    const std::string from = next_value(html, "data-from=\"", at);
+    found.emplace(from, next_value(html, "data-to=\"", at));
+  }
   return found;
 }
 
@@ -175,12 +187,13 @@ TEST_CASE("html: nodes do not lie upon each other") {
     double x, y, width, height;
   };
   std::vector<box> boxes;
-  const std::regex pattern("<rect x=\"(-?\\d+)\" y=\"(-?\\d+)\" width=\"(\\d+)\" height=\"(\\d+)\""
-  );
-  for (std::sregex_iterator at(html.begin(), html.end(), pattern), end; at != end; ++at)
-    boxes.push_back(
-        {std::stod((*at)[1]), std::stod((*at)[2]), std::stod((*at)[3]), std::stod((*at)[4])}
-    );
+  for (std::size_t at = 0; (at = html.find("<rect ", at)) != std::string::npos;) {
+    box& each = boxes.emplace_back();
+    each.x = std::stod(next_value(html, "x=\"", at));
+    each.y = std::stod(next_value(html, "y=\"", at));
+    each.width = std::stod(next_value(html, "width=\"", at));
+    each.height = std::stod(next_value(html, "height=\"", at));
+  }
   CHECK(boxes.size() == 10 + 1 + 2 * 23);  // main, and of the crowd as many as there is room for
   for (std::size_t a = 0; a < boxes.size(); ++a) {
     CHECK((boxes[a].x >= 0 && boxes[a].y >= 0));

@@ -149,7 +149,7 @@ TEST_CASE("programs: owner exited holding a lock") {
       const auto kept = std::make_shared<shared_mutex::shared_guard>();
       const auto reader = spawn([&m, kept]() -> task<> { *kept = co_await m.lock_shared(); });
       co_await reader.join();
-      co_await m.lock();
+      const auto mine = co_await m.lock();
     };
     CHECK(report_of(program).why == verdict::owner_exited_holding_lock);
   }
