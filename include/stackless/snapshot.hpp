@@ -214,9 +214,10 @@ struct wait_link {
   friend bool operator==(const wait_link&, const wait_link&) = default;
 };
 
-/// The wait graph: for each tasklet that waits for an object one link to it, by tasklet; then for
-/// each object those who are known to be able to do what is waited for. Events, semaphores, latches
-/// and their like can be signalled by anybody: from them no link leads on.
+/// The wait graph: for each tasklet that waits for an object one link to it, by tasklet (of a
+/// select one to the object of each case); then for each object those who are known to be able to
+/// do what is waited for. Events, semaphores, latches and their like can be signalled by anybody:
+/// from them no link leads on.
 [[nodiscard]] std::vector<wait_link> wait_links(const snapshot_data& data);
 
 /// As a list for people, 64 KiB at most: a block for each tasklet with its stack, those that wait

@@ -38,7 +38,7 @@ class draughtsman {
       if (id == 0) break;
       const tasklet_info& t = *state_.find_tasklet(id);
       add_tasklet(t, true, t.id == told);
-      if (const object_info* object = drawn_object(t)) add_object(*object, true);
+      for (const object_info* object : drawn_objects(t)) add_object(*object, true);
       id = follower(t, members);
     }
     result_.core_nodes = result_.nodes.size();
@@ -84,18 +84,32 @@ class draughtsman {
     return object.kind != object_kind::tasklet && object.kind != object_kind::start;
   }
 
-  const object_info* drawn_object(const tasklet_info& t) const {
-    const object_info* object = state_.find_object(t.waits.object);
-    return object != nullptr && is_shown(*object) ? object : nullptr;
+  /// Of a select, those of its cases.
+  std::vector<const object_info*> drawn_objects(const tasklet_info& t) const {
+    std::vector<const object_info*> objects;
+    const auto add = [&](std::uint64_t id) {
+      const object_info* object = state_.find_object(id);
+      if (object != nullptr && is_shown(*object)) objects.push_back(object);
+    };
+    if (t.waits.cases.empty()) add(t.waits.object);
+    for (const wait_case& each : t.waits.cases) add(each.object);
+    return objects;
   }
 
   /// One of `members`, not drawn yet, who could free it.
   std::uint64_t follower(const tasklet_info& t, const std::unordered_set<std::uint64_t>& members)
       const {
-    const auto start = first_helper_.find(t.waits.object);
+    if (t.waits.cases.empty()) return follower(t.waits.object, members);
+    for (const wait_case& each : t.waits.cases)
+      if (const std::uint64_t id = follower(each.object, members); id != 0) return id;
+    return 0;
+  }
+
+  std::uint64_t follower(std::uint64_t object, const std::unordered_set<std::uint64_t>& members)
+      const {
+    const auto start = first_helper_.find(object);
     if (start == first_helper_.end()) return 0;
-    for (std::size_t i = start->second; i < links_.size() && links_[i].object == t.waits.object;
-         ++i)
+    for (std::size_t i = start->second; i < links_.size() && links_[i].object == object; ++i)
       if (members.contains(links_[i].tasklet) && !node_of_.contains(links_[i].tasklet))
         return links_[i].tasklet;
     return 0;
@@ -144,12 +158,14 @@ class draughtsman {
     constexpr std::size_t most = 4;
     std::size_t added = 0;
     for (std::uint64_t id : group.tasklets) {
-      if (added == most) return;
+      if (added >= most) return;
       const tasklet_info* t = state_.find_tasklet(id);
-      const object_info* object = t == nullptr ? nullptr : drawn_object(*t);
-      if (object == nullptr || object_node_.contains(object->id)) continue;
-      add_object(*object, false);
-      ++added;
+      if (t == nullptr) continue;
+      for (const object_info* object : drawn_objects(*t)) {
+        if (object_node_.contains(object->id)) continue;
+        add_object(*object, false);
+        ++added;
+      }
     }
   }
 
@@ -221,7 +237,11 @@ class draughtsman {
 
   [[nodiscard]] bool waits_for(std::uint64_t tasklet, std::uint64_t object) const {
     const tasklet_info* t = state_.find_tasklet(tasklet);
-    return t != nullptr && t->state == tasklet_state::blocked && t->waits.object == object;
+    if (t == nullptr || t->state != tasklet_state::blocked) return false;
+    return t->waits.object == object ||
+           std::any_of(t->waits.cases.begin(), t->waits.cases.end(), [&](const wait_case& each) {
+             return each.object == object;
+           });
   }
 
   static bool is_only_holder(const object_info& object, std::uint64_t tasklet) {

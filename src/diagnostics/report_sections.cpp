@@ -18,12 +18,16 @@ bool is_blocked_for_ever(const tasklet_info& t) {
   return t.state == tasklet_state::blocked && !t.wakes_nobody;
 }
 
+std::string foreign_of(const source_info& sources) {
+  return sources.foreign == 0 ? "" : fmt::format(", {} foreign", sources.foreign);
+}
+
 std::string beliefs(const source_info& sources) {
   std::string text = fmt::format(
       "none runnable, {} I/O in flight, {}", sources.io_in_flight,
       counted(sources.timers, "timer", "timers")
   );
-  if (sources.foreign != 0) text += fmt::format(", {} foreign", sources.foreign);
+  text += foreign_of(sources);
   if (sources.silent != 0)
     text +=
         fmt::format(", of which {} wake{} nobody", sources.silent, sources.silent == 1 ? "s" : "");
@@ -85,7 +89,7 @@ std::string heading_of(const snapshot_data& state) {
       "{} at step {}: {} running, {} ready, {} blocked, {} paused; {} I/O in flight, {}",
       counted(state.tasklets.size(), "tasklet", "tasklets"), state.step, running, ready,
       state.tasklets.size() - running - ready - paused, paused, state.sources.io_in_flight,
-      counted(state.sources.timers, "timer", "timers")
+      counted(state.sources.timers, "timer", "timers") + foreign_of(state.sources)
   );
 }
 
@@ -100,7 +104,7 @@ std::string sources_of(const snapshot_data& state) {
   return fmt::format(
       "sources believed in: {} with {} in flight, {}", printable(state.sources.io_backend),
       counted(state.sources.io_in_flight, "operation", "operations"),
-      counted(state.sources.timers, "timer", "timers")
+      counted(state.sources.timers, "timer", "timers") + foreign_of(state.sources)
   );
 }
 

@@ -261,11 +261,12 @@ std::vector<std::vector<wait_graph::index>> wait_graph::groups(bool closed) cons
   std::vector<std::uint8_t> has_tasklets(node_count(), 0);
   for (index t = 0; t < tasklets_; ++t) has_tasklets[component[t]] = 1;
 
+  // By component, and in it by number: sorted by counting, for there may be millions.
+  std::vector<node> first(node_count() + 1, 0);
+  for (node n = 0; n < node_count(); ++n) ++first[component[n] + 1];
+  for (std::size_t c = 1; c < first.size(); ++c) first[c] += first[c - 1];
   std::vector<node> by_component(node_count());
-  for (node n = 0; n < node_count(); ++n) by_component[n] = n;
-  std::sort(by_component.begin(), by_component.end(), [&](node a, node b) {
-    return component[a] != component[b] ? component[a] < component[b] : a < b;
-  });
+  for (node n = 0; n < node_count(); ++n) by_component[first[component[n]]++] = n;
 
   std::vector<std::uint8_t> leads_to_tasklets(node_count(), 0);
   std::vector<std::vector<index>> result;

@@ -30,9 +30,14 @@ void add_helpers(const object_info& object, std::vector<wait_link>& links) {
 
 std::vector<wait_link> wait_links(const snapshot_data& data) {
   std::vector<wait_link> links;
-  for (const tasklet_info& t : data.tasklets)
-    if (t.state == tasklet_state::blocked && t.waits.object != 0)
+  for (const tasklet_info& t : data.tasklets) {
+    if (t.state != tasklet_state::blocked) continue;
+    if (t.waits.object != 0 && t.waits.cases.empty())
       links.push_back({t.id, t.waits.object, link_kind::waits_for, t.waits.operation});
+    for (const wait_case& each : t.waits.cases)
+      if (each.object != 0)
+        links.push_back({t.id, each.object, link_kind::waits_for, each.operation});
+  }
   for (const object_info& object : data.objects) add_helpers(object, links);
   return links;
 }

@@ -138,6 +138,16 @@ TEST_CASE("dot: the only holder is the one who waits") {
   CHECK_THAT(dot, contains_text("o1 -> t1 [label=\"held by\", style=dashed, color=red]"));
 }
 
+TEST_CASE("dot: a select waits for the object of each of its cases") {
+  auto s = sample::ping_pong();
+  s.at(2).waits.operation = operation_kind::select;
+  s.at(2).waits.cases = {{operation_kind::send, 1}, {operation_kind::receive, 2}};
+  s.at(2).waits.object = 0;
+  const std::string dot = to_dot(s.data());
+  CHECK_THAT(dot, contains_text("t2 -> o1 [label=\"send\"]"));
+  CHECK_THAT(dot, contains_text("t2 -> o2 [label=\"receive\"]"));
+}
+
 TEST_CASE("dot: a snapshot shows all, and what they do") {
   auto s = sample::ping_pong();
   s.tasklet("busy").state = tasklet_state::running;
