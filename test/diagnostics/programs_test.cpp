@@ -76,9 +76,9 @@ TEST_CASE("programs: circular wait") {
 }
 
 TEST_CASE("programs: lock cycle") {
-  const auto program = []() -> task<> {
-    mutex a;
-    mutex b;
+  mutex a;  // outlive those who wait for them when main has failed
+  mutex b;
+  const auto program = [&]() -> task<> {
     const auto one = spawn(lock_both, borrow(a), borrow(b));
     const auto two = spawn(lock_both, borrow(b), borrow(a));
     co_await one.join();
