@@ -66,7 +66,7 @@ bool has_no_way_out(const tasklet_block& t) noexcept {
 void scheduler_core::check_circle(tasklet_block& t) noexcept {
   // Nobody waits for its end, and it owns nothing: no way leads back to it. Without this, n that
   // join each the one before would take n * n steps.
-  if (t.joiners.empty() && (t.end_duties & detail::release_locks) == 0) return;
+  if (t.joiners.empty() && (t.end_duties & detail::let_go) == 0) return;
   // Two at different speeds would meet in a circle that `t` is not part of.
   tasklet_block* slow = &t;
   bool odd = false;
