@@ -16,7 +16,7 @@ using namespace stackless;
 
 namespace {
 
-constexpr std::size_t crowd_size = TEST_IS_SANITIZED ? 10'000 : 100'000;
+constexpr std::size_t crowd_size = TEST_IS_SANITIZED ? 3'000 : 100'000;
 
 task<> receive_one(channel<int> in) {
   co_await in.receive();
@@ -68,7 +68,8 @@ void check_complete(const deadlock_report& report, std::size_t tasklets) {
 void check_bounded(const deadlock_report& report, const std::string& text) {
   CHECK(text.size() <= 64U * 1024U);
   CHECK(to_text(report.state).size() <= 64U * 1024U);
-  CHECK(to_html(report).size() <= 512U * 1024U);
+  if (report.state.tasklets.size() > 2000)  // else it has the JSON
+    CHECK(to_html(report).size() <= 512U * 1024U);
   CHECK(to_dot(report).size() <= 256U * 1024U);
 }
 

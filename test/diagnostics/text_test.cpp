@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <sstream>
 
 using namespace stackless;
@@ -128,12 +129,12 @@ TEST_CASE("text: a hundred thousand blocked tasklets: quick, and bounded") {
     s.holds(id, id % 3 == 0 ? jobs : done);
   }
   s.joins(1, 2);
-  const auto before = std::chrono::steady_clock::now();
+  const std::clock_t before = std::clock();
   const std::string text = text_of(s, 1);
-  const auto took = std::chrono::steady_clock::now() - before;
+  const std::clock_t took = std::clock() - before;  // of this process: the machine may be busy
   check_bounds(text);
   CHECK_THAT(text, starts_with_text("deadlock: 100001 of 100001 tasklets blocked forever"));
-  CHECK(took < std::chrono::seconds(10));  // 0.2 s; sanitizers and a busy machine included
+  CHECK(took < 10 * CLOCKS_PER_SEC);  // 0.2 s; sanitizers included
 }
 
 TEST_CASE("text: names of any kind stay on their line") {
