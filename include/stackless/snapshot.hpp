@@ -165,7 +165,8 @@ struct ended_info {
   source_place spawned_at;
   std::uint64_t step = 0;  ///< at which it ended
   bool killed = false;
-  std::string error;  ///< empty: it returned
+  std::string error;       ///< empty: it returned
+  source_place thrown_at;  ///< the latest `co_await` of the coroutine that raised it, if known
 };
 
 /// What could still have made something happen.

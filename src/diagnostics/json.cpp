@@ -318,6 +318,7 @@ void write_state(json_writer& out, const snapshot_data& state) {
     out.member("step", e.step);
     out.member("killed", e.killed);
     out.member("error", std::string_view(e.error));
+    write_place(out, "thrown_at", e.thrown_at);
     out.close('}');
   }
   out.close(']');

@@ -4,6 +4,7 @@
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/detail/select_core.hpp>
 #include <stackless/error.hpp>
+#include <stackless/traceback.hpp>
 
 #include "diagnostics/function_name.hpp"
 
@@ -167,7 +168,13 @@ class photographer {
       info.spawned_at = place_of(e.at);
       info.step = e.step;
       info.killed = e.killed;
-      if (e.error && !e.killed) info.error = describe(e.error);
+      if (!e.error || e.killed) continue;
+      info.error = describe(e.error);
+      for (const stack_frame& f : trace_of(e.error)) {
+        if (f.in_library) continue;
+        info.thrown_at = {f.file, f.line, f.column, f.function};
+        break;
+      }
     }
   }
 

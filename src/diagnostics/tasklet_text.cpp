@@ -203,6 +203,11 @@ void tasklet_printer::ended(const ended_info& e) {
   };
   if (e.spawned_at.line != 0)
     parts.push_back("spawned " + place(e.spawned_at.file, e.spawned_at.line));
+  if (!e.thrown_at.function.empty()) {
+    std::string text = "thrown in " + printable(clean_function(e.thrown_at.function), 50);
+    const std::string where = place(e.thrown_at.file, e.thrown_at.line, e.thrown_at.column);
+    parts.push_back(where.empty() ? text : text + ", " + where);
+  }
   out_.row(parts, 3, indent);
 }
 

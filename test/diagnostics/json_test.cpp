@@ -83,7 +83,9 @@ deadlock_report full_report() {
   object.last = some_operation(72, {"c.cpp", 73, 74, {}});
   object.history = {some_operation(71, {}), *object.last};
 
-  state.ended.push_back({3, "pong", {"a.cpp", 81, 0, {}}, 83, true, "went wrong"});
+  state.ended.push_back(
+      {3, "pong", {"a.cpp", 81, 0, {}}, 83, true, "went wrong", {"d.cpp", 84, 85, "fails"}}
+  );
   return report;
 }
 
@@ -110,7 +112,8 @@ constexpr std::string_view full_state =
     R"({"operation":"send","outcome":"dropped","attempted_only":true,"tasklet":3,)"
     R"("tasklet_name":"pong","step":72,"at":{"file":"c.cpp","line":73,"column":74}}]}],)"
     R"("ended":[{"id":3,"name":"pong","spawned_at":{"file":"a.cpp","line":81,"column":0},)"
-    R"("step":83,"killed":true,"error":"went wrong"}]})";
+    R"("step":83,"killed":true,"error":"went wrong",)"
+    R"("thrown_at":{"file":"d.cpp","line":84,"column":85,"function":"fails"}}]})";
 
 /// The word that `to_json` has for the field, for each value up to one that is none.
 template <class Enum, class Write>

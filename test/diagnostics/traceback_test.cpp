@@ -341,6 +341,28 @@ TEST_CASE("a deadlock error has its way too") {
   CHECK_THAT(text, ends_with_text("      #1 main\n"));
 }
 
+TEST_CASE("a deadlock report tells where an ended tasklet's error was thrown") {
+  std::string text;
+  try {
+    run([]() -> task<> {
+      set_error_handler([](const any_tasklet&, const std::exception_ptr&) {});
+      spawn("worker", middle, -1);
+      channel<int> reply("reply");
+      (void)co_await reply.receive();
+    });
+  } catch (const deadlock_error& error) {
+    REQUIRE(error.report().state.ended.size() == 1);
+    const ended_info& ended = error.report().state.ended.front();
+    CHECK(detail::short_function(ended.thrown_at.function) == "thrower");
+    CHECK(ended.thrown_at.line == thrown_after);
+    CHECK(ended.thrown_at.file == __FILE__);
+    text = error.what();
+  }
+  INFO(text);
+  CHECK_THAT(text, contains_text("by an error: std::invalid_argument: negative\n"));
+  CHECK_THAT(text, contains_text("thrown in thrower(int), traceback_test.cpp:"));
+}
+
 TEST_CASE("std::terminate prints the traceback of what nobody caught, and then goes on as before") {
   const process::end end = process::end_of([] {
     print_traceback_on_terminate();
