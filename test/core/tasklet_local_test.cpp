@@ -180,31 +180,31 @@ TEST_CASE("tasklet_local: one that goes first leaves the values to their tasklet
   CHECK(log == std::vector<std::string>{"value"});
 }
 
-TEST_CASE("tasklet_local: destructors may use tasklet_locals") {
+TEST_CASE("tasklet_local: destructors may use tasklet_locals, and make new values") {
   std::vector<std::string> log;
-  tasklet_local<slot> other;
-  struct at_the_end {
-    std::vector<std::string>* log;
-    tasklet_local<slot>* other;
-    ~at_the_end() {
-      if (log == nullptr) return;
-      log->push_back(*who);
-      other->set(tracks(*log, "made at the end"));
+  struct chain {
+    using local = tasklet_local<std::unique_ptr<chain>>;
+    chain(int n, std::vector<std::string>& l, local& o) : left(n), log(&l), other(&o) {}
+    chain(const chain&) = delete;
+    chain& operator=(const chain&) = delete;
+    ~chain() {
+      log->push_back(*who + " " + std::to_string(left));
+      if (left != 0) other->set(std::make_unique<chain>(left - 1, *log, *other));
     }
-    at_the_end(std::vector<std::string>& l, tasklet_local<slot>& o) : log(&l), other(&o) {}
-    at_the_end(const at_the_end&) = delete;
-    at_the_end& operator=(const at_the_end&) = delete;
+    int left;
+    std::vector<std::string>* log;
+    local* other;
   };
-  tasklet_local<std::unique_ptr<at_the_end>> local;
+  chain::local first;
+  chain::local other;
   run([&]() -> task<> {
     const auto uses = [&]() -> task<> {
-      local.set(std::make_unique<at_the_end>(log, other));
+      first.set(std::make_unique<chain>(3, log, other));
       co_return;
     };
     auto t = spawn(uses);
     co_await t.join();
-    const std::vector<std::string> expected{"nobody", "made at the end"};
-    CHECK(log == expected);
+    CHECK(log == std::vector<std::string>{"nobody 3", "nobody 2", "nobody 1", "nobody 0"});
   });
 }
 
