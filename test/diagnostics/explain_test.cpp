@@ -91,6 +91,8 @@ TEST_CASE("explain: states without anybody who waits") {
   CHECK(explain(s.data(), 77).core.empty());
 }
 
+#if STACKLESS_TRACKING
+
 TEST_CASE("explain: a live scheduler's snapshot, later and elsewhere") {
   snapshot_data seen;
   const auto program = [&]() -> task<> {
@@ -109,3 +111,5 @@ TEST_CASE("explain: a live scheduler's snapshot, later and elsewhere") {
   CHECK(report.core == ids{2});
   CHECK_THAT(to_mermaid(report), contains_text("t2[\"#35;2 reader"));
 }
+
+#endif

@@ -25,6 +25,8 @@ deadlock_report report_of(Program program, scheduler_options options = {}) {
   return {};
 }
 
+#if STACKLESS_TRACKING
+
 task<> receive_then_send(channel<int> in, channel<int> out) {
   const int value = co_await in.receive();
   co_await out.send(value);
@@ -48,6 +50,8 @@ task<> lock_both(mutex& first, mutex& second) {
 task<> join_it(const std::shared_ptr<any_tasklet>& other) {
   co_await other->join();
 }
+
+#endif
 
 }  // namespace
 
