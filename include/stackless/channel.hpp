@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/channel_handle.hpp>
 #include <stackless/detail/channel_state.hpp>
 #include <stackless/error.hpp>
 #include <stackless/task.hpp>
@@ -64,9 +65,10 @@ class send_awaiter {
   void select_begin() { channel().select_enqueue_sender(wait_); }
   wait& select_wait() noexcept { return wait_; }
 
- private:
+ protected:
   channel_state<T>& channel() noexcept { return operation_.target(); }
 
+ private:
   Operation& operation_;
   send_wait<T> wait_;
 };
@@ -106,9 +108,10 @@ class receive_awaiter {
   void select_begin() { channel().select_enqueue_receiver(wait_); }
   wait& select_wait() noexcept { return wait_; }
 
- private:
+ protected:
   channel_state<T>& channel() noexcept { return static_cast<channel_state<T>&>(*wait_.object); }
 
+ private:
   // What was thrown at the tasklet meanwhile comes first: what it had received dies with it.
   [[noreturn]] static void raise_sent_error(tasklet_block& me) {
     std::exception_ptr sent = std::exchange(me.error, nullptr);
@@ -180,6 +183,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] receive_oper
   receive_awaiter<T, Optional> make_awaiter() noexcept {
     return receive_awaiter<T, Optional>(*channel_);
   }
+  [[nodiscard]] channel_state<T>& target() const noexcept { return *channel_; }
 
  private:
   channel_state<T>* channel_;
@@ -192,7 +196,38 @@ inline constexpr bool safe_in_await =
     !std::is_aggregate_v<std::remove_cvref_t<U>> ||
     std::is_trivially_destructible_v<std::remove_cvref_t<U>>;
 
+template <class T, class Handle, class R>
+task<std::size_t> send_each(Handle to, R range) {
+  std::size_t count = 0;
+  for (auto i = std::ranges::begin(range); i != std::ranges::end(range); ++i, ++count) {
+    if constexpr (std::ranges::view<R>) {
+      T value(*i);
+      co_await to.send_from(value);
+    } else {
+      T value(std::ranges::iter_move(i));
+      co_await to.send_from(value);
+    }
+  }
+  co_return count;
+}
+
+[[nodiscard]] inline send_status status_of(action_outcome outcome) noexcept {
+  switch (outcome) {
+  case action_outcome::dropped:
+    return send_status::would_block;
+  case action_outcome::closed:
+    return send_status::closed;
+  default:
+    return send_status::sent;
+  }
+}
+
 }  // namespace detail
+
+template <class T>
+class sender;
+template <class T>
+class receiver;
 
 /// Where tasklets meet: values go from senders to receivers, first come, first served. Copies are
 /// the same channel. With capacity 0 sender and receiver meet; else up to `capacity` values wait in
@@ -211,9 +246,9 @@ class channel : public detail::channel_handle {
   using value_type = T;
 
   explicit channel(std::size_t capacity = 0, detail::site here = detail::site::current())
-      : channel_handle(new state(capacity, {}, here)) {}
+      : channel_reference(new state(capacity, {}, here)) {}
   explicit channel(channel_name name, std::size_t capacity = 0)
-      : channel_handle(new state(capacity, name.text(), name.at())) {}
+      : channel_reference(new state(capacity, name.text(), name.at())) {}
 
   // To be awaited, in tasklets -------------------------------------------------------------------
 
@@ -271,7 +306,7 @@ class channel : public detail::channel_handle {
         "that (docs/compilers.md)"
     );
     (void)self();
-    return send_each<Range>(*this, std::forward<R>(range));
+    return detail::send_each<T, channel, Range>(*this, std::forward<R>(range));
   }
 
   /// Receives a value.
@@ -294,10 +329,10 @@ class channel : public detail::channel_handle {
   /// Sends if a receiver waits or there is room; moves from `value` only then. The receiver goes to
   /// the tail.
   send_status try_send(T& value, detail::site here = detail::site::current()) const {
-    return status_of(self().try_send(value, here));
+    return detail::status_of(self().try_send(value, here));
   }
   send_status try_send(T&& value, detail::site here = detail::site::current()) const {
-    return status_of(self().try_send(value, here));
+    return detail::status_of(self().try_send(value, here));
   }
 
   /// Receives if there is a value; a waiting sender goes to the tail. **Errors**: what was sent by
@@ -342,6 +377,11 @@ class channel : public detail::channel_handle {
   [[nodiscard]] bool schedule_all() const { return self().schedule_all(); }
   void set_schedule_all(bool on) const { changing().set_switching(self().preference(), on); }
 
+  /// Counted ends of it (channel_ends.hpp): what is left when all plain handles are gone. While one
+  /// lives it counts as a sender and as a receiver.
+  [[nodiscard]] sender<T> tx() const { return sender<T>(self()); }
+  [[nodiscard]] receiver<T> rx() const { return receiver<T>(self()); }
+
   [[nodiscard]] std::string name() const { return self().display_name(); }
   void set_name(std::string_view name) const { self().rename(name); }
 
@@ -356,32 +396,6 @@ class channel : public detail::channel_handle {
   [[nodiscard]] state& changing() const {
     state::check_not_in_hook();
     return self();
-  }
-
-  template <class R>
-  static task<std::size_t> send_each(channel to, R range) {
-    std::size_t count = 0;
-    for (auto i = std::ranges::begin(range); i != std::ranges::end(range); ++i, ++count) {
-      if constexpr (std::ranges::view<R>) {
-        T value(*i);
-        co_await to.send_from(value);
-      } else {
-        T value(std::ranges::iter_move(i));
-        co_await to.send_from(value);
-      }
-    }
-    co_return count;
-  }
-
-  static send_status status_of(detail::action_outcome outcome) noexcept {
-    switch (outcome) {
-    case detail::action_outcome::dropped:
-      return send_status::would_block;
-    case detail::action_outcome::closed:
-      return send_status::closed;
-    default:
-      return send_status::sent;
-    }
   }
 };
 

@@ -223,6 +223,24 @@ task_result_t<F, A...> run(const scheduler_options& options, F f, A... args) {
   return main.result.take();
 }
 
+/// As above; reports show main's name, and the file and line of this call.
+template <class F, class... A>
+  requires task_function<F, A...>
+task_result_t<F, A...> run(const scheduler_options& options, tasklet_name name, F f, A... args) {
+  using result = task_result_t<F, A...>;
+  detail::run_scope scope(options);
+  auto& main =
+      detail::make_tasklet<result>(scope.core(), name.origin(), std::move(f), std::move(args)...);
+  const tasklet<result> keep(main);
+  scope.run_main(main);
+  return main.result.take();
+}
+template <class F, class... A>
+  requires task_function<F, A...>
+task_result_t<F, A...> run(tasklet_name name, F f, A... args) {
+  return run(scheduler_options{}, std::move(name), std::move(f), std::move(args)...);
+}
+
 template <class F, class... A>
   requires task_function<F, A...>
 task_result_t<F, A...> run(F f, A... args) {

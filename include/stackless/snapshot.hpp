@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/async_stack.hpp>
+#include <stackless/channel_side.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -35,7 +36,9 @@ enum class operation_kind : std::uint8_t {
   release,
   unlock,
   notify,
-  count_down
+  count_down,
+  send_end,  ///< of a channel
+  receive_end
 };
 enum class object_kind : std::uint8_t {
   none,
@@ -100,13 +103,14 @@ struct tasklet_info {
   async_stack stack;  ///< innermost first
 };
 
-/// A handle of a channel, and whose it is.
+/// A handle of a channel, or one of its ends, and whose it is.
 struct holder_info {
   static constexpr std::uint32_t kept_arguments = ~std::uint32_t{0};
 
   std::uint64_t tasklet = 0;  ///< 0: outside every tasklet (the heap, a global, the host)
   std::uint32_t frame =
       0;  ///< index in its stack, or `kept_arguments`: in what `spawn` keeps for it
+  channel_side side = channel_side::both;
 
   friend bool operator==(const holder_info&, const holder_info&) = default;
 };
@@ -131,6 +135,8 @@ struct last_operation {
   std::uint64_t tasklet = 0;
   std::string tasklet_name;
   std::uint64_t step = 0;
+  std::uint64_t given_to = 0;  ///< of an end that was `delivered`: to whom, by a spawn
+  std::string given_to_name;
   source_place at;
 };
 
@@ -152,10 +158,15 @@ struct object_info {
   std::size_t count = 0;     ///< a semaphore's units, what a latch or a barrier still waits for,
                              ///< the handles that other threads have of a door
   bool is_closed = false;
-  std::vector<holder_info> holders;     ///< one for each handle; by tasklet, those outside first
-  std::optional<last_operation> last;   ///< nothing: nothing was ever done with it
-  std::vector<last_operation> history;  ///< the latest, oldest first; with
-                                        ///< `scheduler_options::keep_history`
+  std::size_t send_ends = 0;  ///< counted ones, of a channel
+  std::size_t receive_ends = 0;
+  bool senders_gone = false;  ///< of a channel: nobody can send any more, or receive
+  bool receivers_gone = false;
+  std::optional<last_operation> last_end;  ///< who let go of the last sender, or receiver
+  std::vector<holder_info> holders;        ///< one for each handle; by tasklet, those outside first
+  std::optional<last_operation> last;      ///< nothing: nothing was ever done with it
+  std::vector<last_operation> history;     ///< the latest, oldest first; with
+                                           ///< `scheduler_options::keep_history`
 };
 
 /// A tasklet that ended not long ago.
@@ -167,6 +178,17 @@ struct ended_info {
   bool killed = false;
   std::string error;       ///< empty: it returned
   source_place thrown_at;  ///< the latest `co_await` of the coroutine that raised it, if known
+  std::uint64_t spawned_by = 0;  ///< with an error; 0: not known
+  std::string spawned_by_name;
+};
+
+/// That one mutex was locked by somebody who held another; with `scheduler_options::keep_history`.
+struct lock_order_info {
+  std::uint64_t first = 0;  ///< ids of objects
+  std::uint64_t second = 0;
+  std::uint64_t count = 0;
+  source_place first_at;  ///< of the latest time
+  source_place second_at;
 };
 
 /// What could still have made something happen.
@@ -187,6 +209,7 @@ struct snapshot_data {
   std::vector<tasklet_info> tasklets;  ///< by id
   std::vector<object_info> objects;    ///< those somebody waits for, by first waiter; ids from 1
   std::vector<ended_info> ended;       ///< latest last
+  std::vector<lock_order_info> lock_orders;  ///< of those among the objects
   source_info sources;
 
   [[nodiscard]] const tasklet_info* find_tasklet(std::uint64_t id) const noexcept;

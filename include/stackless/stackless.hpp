@@ -7,6 +7,7 @@
 #include <stackless/await_callback.hpp>
 #include <stackless/cancel.hpp>
 #include <stackless/channel.hpp>
+#include <stackless/channel_ends.hpp>
 #include <stackless/combine.hpp>
 #include <stackless/deadline.hpp>
 #include <stackless/deadlock.hpp>

@@ -76,6 +76,16 @@ void scheduler_core::hook_current() noexcept {
   loop_at = 0;
 }
 
+void scheduler_core::note_given_ends(const tasklet_block& t) noexcept {
+  for (const new_end& end : hooks_->new_ends) {
+    const frame_slab::extent block = frame_slab::block_of(end.place);
+    if (block.contains(&t) ||
+        (t.current_frame != nullptr && block.contains(t.current_frame->handle().address())))
+      end.channel->note_given(end.side, t.id);
+  }
+  hooks_->new_ends.clear();
+}
+
 void scheduler_core::check_switch_trap(bool another_would_run) const {
   if (another_would_run && hooks_ && hooks_->switch_traps != 0)
     throw switch_trap_error("the switch trap is set, and another tasklet would have to run");
@@ -84,6 +94,7 @@ void scheduler_core::check_switch_trap(bool another_would_run) const {
 void scheduler_core::watch_turn() noexcept {
   if (counts_turns_) loop_at = 0;
   if (!hooks_) return;
+  hooks_->new_ends.clear();
   hook_current();
   if (std::exchange(hooks_->asleep, false) && hooks_->watcher != nullptr) {
     const running_hook running(*this);

@@ -294,11 +294,23 @@ void scheduler_core::remember_extras(const tasklet_block& t) noexcept {
   record.has_extras = true;
   extra.error = t.error;
   extra.killed = t.error && is_exit(t.error);
+  extra.spawner = t.spawner;
   try {
     extra.name = t.name != nullptr ? t.name : "";  // an owned name ends with its tasklet
   } catch (...) {
     extra.name.clear();  // no memory for a name: the report does without it
   }
+}
+
+const tasklet_block* scheduler_core::ending_tasklet() const noexcept {
+#if STACKLESS_TRACKING
+  if (!driving_ || ring.empty()) return nullptr;
+  const tasklet_block* t = current();
+  // The circle's latest record is the one before the oldest.
+  const auto place = static_cast<std::size_t>(next_ended_ - ended_.data()) + ended_kept - 1;
+  if (t->started && t->current_frame == nullptr && ended_[place % ended_kept].id == t->id) return t;
+#endif
+  return nullptr;
 }
 
 std::vector<ended_tasklet> scheduler_core::recently_ended() const {
@@ -312,11 +324,17 @@ std::vector<ended_tasklet> scheduler_core::recently_ended() const {
     item.function = record.function;
     if (record.spawn_site_known) item.at = record.spawned_at;
     item.step = record.step;
-    if (record.has_extras) {
+    if (const tasklet_block* ending = ending_tasklet(); ending && ending->id == record.id) {
+      item.name = ending->name != nullptr ? ending->name : "";
+      item.error = ending->error;
+      item.killed = ending->error && is_exit(ending->error);
+      item.spawner = ending->error ? ending->spawner : 0;
+    } else if (record.has_extras) {
       const ended_extra& extra = ended_extras_[static_cast<std::size_t>(&record - ended_.data())];
       item.error = extra.error;
       item.killed = extra.killed;
       item.name = extra.name;
+      item.spawner = extra.error ? extra.spawner : 0;
     } else if (record.name != nullptr) {
       item.name = record.name;
     }

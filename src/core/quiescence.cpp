@@ -22,13 +22,18 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
     release_stuck(cause);
     return;
   }
-  const bool main_waits = main != nullptr && !main->ended;
-  if (main_waits && !main->blocked()) {  // it left by suspend, switch_to or remove
+  if (main != nullptr && !main->ended && !main->blocked()) {  // by suspend, switch_to or remove
     ring.append(*main);
     return;
   }
-
   if (cause != nullptr && (cause->waiting() == nullptr || cause->wakes_nobody)) cause = nullptr;
+  tell_of_deadlock(cause);
+}
+
+/// `cause`, else main, else who called `run`; and the next of them, when the same wait of `cause`
+/// is told a second time though nobody else has run.
+void scheduler_core::tell_of_deadlock(tasklet_block* cause) noexcept {
+  const bool main_waits = main != nullptr && !main->ended && main->waiting() != nullptr;
   tasklet_block* candidate = cause != nullptr ? cause : main_waits ? main : nullptr;
   const bool still_alone = candidate != nullptr && candidate->id == last_deadlock_.tasklet &&
                            step == last_deadlock_.step;
@@ -53,6 +58,20 @@ void scheduler_core::on_quiescent(tasklet_block* cause) {
   last_deadlock_ = {told->id, told->waiting()->object, place_of(*told), step, level, in_a_row,
                     error};
   if (!interrupt(*told, error)) begin_teardown(error);
+}
+
+std::exception_ptr scheduler_core::make_orphan_error(const tasklet_block& told) noexcept {
+  if (options_.on_deadlock == deadlock_policy::abort) terminate_with_report(*this, "deadlock");
+  return make_deadlock_error(*this, &told);
+}
+
+void scheduler_core::raise_orphaned(tasklet_block& t) noexcept {
+  last_blocker = nullptr;
+  if (t.wakes_nobody) {  // its waits do not count, but this one is over
+    (void)interrupt(t, make_orphan_error(t));
+  } else {
+    tell_of_deadlock(&t);
+  }
 }
 
 bool has_no_way_out(const tasklet_block& t) noexcept {

@@ -71,6 +71,8 @@ void enlist(scheduler_core& scheduler, tasklet_block& t) noexcept {
                      : nullptr;
 #endif
   scheduler.adopt(t);
+  if (spawner != nullptr && scheduler.hooks_if_made() != nullptr) [[unlikely]]
+    scheduler.note_given_ends(t);
 }
 
 void label(tasklet_block& t, spawn_origin& origin) noexcept {

@@ -1,3 +1,4 @@
+#include "diagnostics/lock_text.hpp"
 #include "diagnostics/verdict.hpp"
 #include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
@@ -121,9 +122,82 @@ std::string about_join_cycle(
   );
 }
 
+/// One against the rest, or against what was done before: its order is the one to change.
+std::string about_lock_order(const snapshot_data& state, const finding& found) {
+  const std::vector<lock_link> circle = lock_circle(state, found.core);
+  if (circle.empty()) return {};
+  const lock_link* odd = nullptr;
+  std::string others;
+  if (circle.size() == 2) {
+    for (std::size_t i = 0; i < 2; ++i)
+      if (times_before(state, circle[i]) == 0 && times_before(state, circle[1 - i]) != 0)
+        odd = &circle[i];
+    if (odd == nullptr) return {};
+  } else {
+    if (circle.size() > most_named + 1) return {};
+    odd = &circle.back();
+    std::vector<std::string> names;
+    for (const lock_link& l : circle) names.push_back(called(*l.holds));
+    others = fmt::format(
+        " The others lock in the order {}; so changed, it locks in that order too.",
+        joined_by(names, ", ")
+    );
+  }
+  const source_place at = locked_at(*odd->holds);
+  return fmt::format(
+      "lock {} before {} in {}{}, or both at once: co_await lock_all(…).{}", called(*odd->wants),
+      called(*odd->holds), numbered(state, odd->who->id),
+      at.line == 0 ? "" : " (" + place(at.file, at.line) + ")", others
+  );
+}
+
+/// The channel would be closed but for send ends that the receiver itself keeps.
+std::string about_own_ends(const tasklet_info& subject, const object_info& object) {
+  if (subject.waits.operation != operation_kind::receive) return {};
+  std::uint32_t frame = holder_info::kept_arguments;
+  for (const holder_info& holder : object.holders) {
+    if (!could_help(object, holder)) continue;
+    if (holder.side != channel_side::send || holder.tasklet != subject.id) return {};
+    frame = holder.frame;
+  }
+  if (frame == holder_info::kept_arguments) return {};
+  return fmt::format(
+      "move the send end in frame {} to who sends: while {} keeps one itself, {} is not closed "
+      "when "
+      "the senders have gone.",
+      shown_number(subject.stack, frame), in_quotes(subject.name), called(object)
+  );
+}
+
+/// The other side's counted ends are gone, and its maker wanted that to be an error.
+std::string about_lost_ends(
+    const snapshot_data& state, const tasklet_info& subject, const object_info& object
+) {
+  const bool receives = subject.waits.operation == operation_kind::receive;
+  const std::string instead =
+      receives
+          ? "(With orphan_policy::closed a receive raises channel_closed here, and next() gives "
+            "nothing, instead of this error.)"
+          : "(With orphan_policy::closed a send raises channel_closed here instead of this "
+            "error.)";
+  const auto ended = std::find_if(state.ended.begin(), state.ended.end(), [&](const auto& e) {
+    return object.last_end && e.id == object.last_end->tasklet && !e.error.empty();
+  });
+  if (ended == state.ended.end() || !receives) return instead;
+  const std::string where = ended->thrown_at.line == 0
+                                ? ""
+                                : " (" + place(ended->thrown_at.file, ended->thrown_at.line) + ")";
+  return fmt::format(
+      "send an answer, or the error by send_exception(), on the early exit of {}{} too. {}",
+      numbered(ended->id, ended->name), where, instead
+  );
+}
+
 std::string about_orphaned_channel(
     const snapshot_data& state, const tasklet_info& subject, const object_info& object
 ) {
+  if (is_orphaned(state, subject)) return about_lost_ends(state, subject, object);
+  if (std::string advice = about_own_ends(subject, object); !advice.empty()) return advice;
   if (subject.waits.operation != operation_kind::receive) return {};
   // Right only if the sender came to its end: one that was killed, or failed, would not have
   // closed.
@@ -178,6 +252,7 @@ std::string advise(const snapshot_data& state, const finding& found) {
     return about_orphaned_channel(state, subject, *object);
   case verdict::lock_cycle:
     if (!all_are_mutexes(state, found)) return {};
+    if (std::string advice = about_lock_order(state, found); !advice.empty()) return advice;
     return fmt::format(
         "lock {} in the same order everywhere, or all at once by lock_all().",
         any_of(objects_of_the_core(state, found), " and ")
@@ -185,6 +260,7 @@ std::string advise(const snapshot_data& state, const finding& found) {
   case verdict::self_wait:
     if (object->kind != object_kind::channel)
       return "unlock it before, or pass its guard on: a mutex cannot be locked twice.";
+    if (std::string advice = about_own_ends(subject, *object); !advice.empty()) return advice;
     if (subject.waits.operation == operation_kind::receive)
       return "let another tasklet send: a tasklet that waits to receive cannot send to itself.";
     return fmt::format(

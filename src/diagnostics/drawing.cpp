@@ -31,7 +31,7 @@ link link_from(
   if (object->kind != object_kind::channel) return {&t, object, in_core(object->tasklet)};
   std::uint64_t next = 0;
   for (const holder_info& holder : object->holders)
-    if (holder.tasklet != t.id && core.contains(holder.tasklet) &&
+    if (holder.tasklet != t.id && core.contains(holder.tasklet) && could_help(*object, holder) &&
         (next == 0 || holder.tasklet < next))
       next = holder.tasklet;
   return {&t, object, next};
@@ -68,6 +68,16 @@ std::string label_of(const object_info& object) {
          "'";
 }
 
+/// How the object leads to the one who could make it happen.
+std::string held_by(const link& l) {
+  for (const holder_info& holder : l.object->holders)
+    if (holder.tasklet == l.next && could_help(*l.object, holder)) {
+      if (holder.side == channel_side::send) return "send end in";
+      if (holder.side == channel_side::receive) return "receive end in";
+    }
+  return "held by";
+}
+
 std::string repeated(std::size_t count, std::string_view what) {
   std::string text;
   for (; count > 0; --count) text += what;
@@ -84,10 +94,11 @@ std::vector<std::string> draw_pair(
 ) {
   const std::string operation(verb(first.waiter->waits.operation));
   std::string way = " ──" + operation + "──";
-  if (first.object != nullptr) way += "▶ " + label_of(*first.object) + " ──held by──";
+  if (first.object != nullptr)
+    way += "▶ " + label_of(*first.object) + " ──" + held_by(first) + "──";
 
   std::string back = "└──";
-  if (second.object != nullptr) back += "held by── " + label_of(*second.object) + " ◀──";
+  if (second.object != nullptr) back += held_by(second) + "── " + label_of(*second.object) + " ◀──";
   back += std::string(verb(second.waiter->waits.operation)) + "──";
 
   const std::string left = label_of(report, *first.waiter);

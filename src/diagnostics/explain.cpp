@@ -1,3 +1,4 @@
+#include "diagnostics/lock_text.hpp"
 #include "diagnostics/verdict.hpp"
 #include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
@@ -127,11 +128,20 @@ class sentence {
   }
 
   [[nodiscard]] std::string circular_wait() const {
+    if (found_.core.size() != 2 && !lock_circle(state_, found_.core).empty())
+      return fmt::format("{} each hold one mutex and want the one that the next holds", names());
     if (found_.core.size() != 2)
       return each_wait(
           found_.why != verdict::lock_cycle ? "to send or to receive first"
           : none_joins()                    ? "to unlock"
                                             : "to unlock, or to end"
+      );
+    if (const auto locks = lock_circle(state_, found_.core); !locks.empty())
+      return fmt::format(
+          "opposite order of {} and {}: {} holds the first and wants the second, {} holds the "
+          "second and wants the first",
+          called(*locks[0].holds), called(*locks[0].wants), name(locks[0].who->id),
+          name(locks[1].who->id)
       );
     const tasklet_info& a = *state_.find_tasklet(found_.core[0]);
     const tasklet_info& b = *state_.find_tasklet(found_.core[1]);
@@ -208,11 +218,12 @@ class sentence {
   }
 
   [[nodiscard]] std::string orphaned_channel() const {
+    if (is_orphaned(state_, subject_)) return without_ends();
     std::string text;
     if (found_.core.size() > 1 && !found_.only_core) {
       const bool others =
           std::any_of(object_->holders.begin(), object_->holders.end(), [&](const holder_info& h) {
-            return h.tasklet != 0 &&
+            return h.tasklet != 0 && could_help(*object_, h) &&
                    !std::binary_search(found_.core.begin(), found_.core.end(), h.tasklet);
           });
       text = fmt::format(
@@ -232,14 +243,38 @@ class sentence {
     if (found_.core.size() > 1) return text;
     bool others = false;
     bool outside = !state_.tracked;
+    bool any = false;
     for (const holder_info& holder : object_->holders) {
+      if (!could_help(*object_, holder)) continue;
+      any = true;
       others |= holder.tasklet != 0 && holder.tasklet != subject_.id;
       outside |= holder.tasklet == 0;
     }
     if (others) return text + fmt::format(": all who hold it wait for {}", name(subject_.id));
-    if (!outside && !object_->holders.empty())
-      return text + fmt::format(": only {} still holds it", name(subject_.id));
+    if (!outside && any) return text + fmt::format(": only {} still holds it", name(subject_.id));
     return text;
+  }
+
+  /// The counted ends of the other side are all gone.
+  [[nodiscard]] std::string without_ends() const {
+    const std::string end = receives(subject_) ? "send end" : "receive end";
+    const std::string never = object_->last ? "" : receives(subject_) ? "sent" : "received";
+    if (!object_->last_end) return fmt::format("no {} of {} is left", end, called(*object_));
+    const std::uint64_t who = object_->last_end->tasklet;
+    if (who == 0)
+      return fmt::format(
+          "the last {} of {} went outside the tasklets{}", end, called(*object_),
+          never.empty() ? "" : ", and nothing was ever " + never
+      );
+    if (state_.find_tasklet(who) != nullptr)
+      return fmt::format(
+          "{} let go of the last {} of {}{}", numbered(state_, who), end, called(*object_),
+          never.empty() ? "" : ", and nothing was ever " + never
+      );
+    return fmt::format(
+        "the last {} of {} died with {}, which {}{}", end, called(*object_), numbered(state_, who),
+        end_of(who), never.empty() ? "" : " and never " + never
+    );
   }
 
   [[nodiscard]] std::string_view end_of(std::uint64_t tasklet) const {

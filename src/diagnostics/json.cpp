@@ -70,6 +70,10 @@ std::string_view word(operation_kind what) {
     return "notify";
   case operation_kind::count_down:
     return "count_down";
+  case operation_kind::send_end:
+    return "send_end";
+  case operation_kind::receive_end:
+    return "receive_end";
   }
   return "unknown";
 }
@@ -244,6 +248,10 @@ void write_operation(json_writer& out, const last_operation& o) {
   out.member("tasklet", o.tasklet);
   out.member("tasklet_name", std::string_view(o.tasklet_name));
   out.member("step", o.step);
+  if (o.given_to != 0) {
+    out.member("given_to", o.given_to);
+    out.member("given_to_name", std::string_view(o.given_to_name));
+  }
   write_place(out, "at", o.at);
   out.close('}');
 }
@@ -264,6 +272,8 @@ void write_object(json_writer& out, const object_info& o) {
   out.member("children", o.children);
   out.member("count", o.count);
   out.member("closed", o.is_closed);
+  out.member("senders_gone", o.senders_gone);
+  out.member("receivers_gone", o.receivers_gone);
   out.key("holders");
   out.open('[');
   for (const holder_info& holder : o.holders) {
@@ -274,12 +284,18 @@ void write_object(json_writer& out, const object_info& o) {
     } else {
       out.member("frame", holder.frame);
     }
+    if (holder.side != channel_side::both)
+      out.member("side", std::string_view(holder.side == channel_side::send ? "send" : "receive"));
     out.close('}');
   }
   out.close(']');
   if (o.last) {
     out.key("last");
     write_operation(out, *o.last);
+  }
+  if (o.last_end) {
+    out.key("last_end");
+    write_operation(out, *o.last_end);
   }
   out.key("history");
   out.open('[');
@@ -319,6 +335,23 @@ void write_state(json_writer& out, const snapshot_data& state) {
     out.member("killed", e.killed);
     out.member("error", std::string_view(e.error));
     write_place(out, "thrown_at", e.thrown_at);
+    if (e.spawned_by != 0) {
+      out.member("spawned_by", e.spawned_by);
+      out.member("spawned_by_name", std::string_view(e.spawned_by_name));
+    }
+    out.close('}');
+  }
+  out.close(']');
+  if (state.lock_orders.empty()) return;
+  out.key("lock_orders");
+  out.open('[');
+  for (const lock_order_info& order : state.lock_orders) {
+    out.open('{');
+    out.member("first", order.first);
+    out.member("second", order.second);
+    out.member("count", order.count);
+    write_place(out, "first_at", order.first_at);
+    write_place(out, "second_at", order.second_at);
     out.close('}');
   }
   out.close(']');

@@ -1,4 +1,5 @@
 #include "diagnostics/tasklet_text.hpp"
+#include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
 
 #include <fmt/format.h>
@@ -14,7 +15,7 @@ constexpr std::size_t indent = 6;
 std::string_view outcome_of(const last_operation& last) {
   switch (last.outcome) {
   case operation_outcome::delivered:
-    return "delivered";
+    return last.given_to != 0 ? "given to" : "delivered";
   case operation_outcome::buffered:
     return "buffered";
   case operation_outcome::blocked:
@@ -25,7 +26,10 @@ std::string_view outcome_of(const last_operation& last) {
   case operation_outcome::refused:
     return "refused";
   case operation_outcome::closed:
-    return "closed";
+    return last.operation == operation_kind::send_end ||
+                   last.operation == operation_kind::receive_end
+               ? "the last one is gone"
+               : "closed";
   case operation_outcome::created:
     return "created";
   case operation_outcome::done:
@@ -65,6 +69,16 @@ std::uint32_t tasklet_printer::shown_frame(const holder_info& holder) const {
 std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t waiter) const {
   if (!state_.tracked) return "held by: not known without tracking";
   constexpr std::size_t most_holders = 6;
+  // Counted ends: only the other side's can help.
+  const bool sends = object.waiting_receivers != 0;
+  const bool counted_ends =
+      object.kind == object_kind::channel &&
+      (object.senders_gone || object.receivers_gone ||
+       std::any_of(object.holders.begin(), object.holders.end(), [](const holder_info& h) {
+         return h.side != channel_side::both;
+       }));
+  const std::string label = !counted_ends ? "held by: " : sends ? "send ends: " : "receive ends: ";
+  if (counted_ends && (sends ? object.senders_gone : object.receivers_gone)) return label + "none";
   std::vector<std::string> items;
   std::string own;
   std::size_t outside = 0;
@@ -73,8 +87,12 @@ std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t
     const std::uint64_t id = object.holders[i].tasklet;
     std::set<std::uint32_t> frames;
     std::size_t handles = 0;
-    for (; i < object.holders.size() && object.holders[i].tasklet == id; ++i, ++handles)
+    for (; i < object.holders.size() && object.holders[i].tasklet == id; ++i) {
+      if (!could_help(object, object.holders[i])) continue;
+      ++handles;
       if (frames.size() < most_holders) frames.insert(shown_frame(object.holders[i]));
+    }
+    if (handles == 0) continue;
     if (id == 0) {
       outside += handles;
       continue;
@@ -100,7 +118,7 @@ std::string tasklet_printer::holders_of(const object_info& object, std::uint64_t
   if (others > most_holders) items.push_back(fmt::format("{} more", others - most_holders));
   if (!own.empty()) items.push_back(own);
   items.push_back(fmt::format("{} outside tasklets", outside));
-  std::string text = "held by: ";
+  std::string text = label;
   for (std::size_t i = 0; i < items.size(); ++i) {
     std::replace(items[i].begin(), items[i].end(), ' ', page::joining_space);
     text += (i == 0 ? "" : ", ") + items[i];
@@ -145,6 +163,7 @@ std::string tasklet_printer::text_of(const last_operation& last) const {
     items.push_back((last.attempted_only ? "try_" : "") + std::string(verb(last.operation)));
   if (const std::string_view outcome = outcome_of(last); !outcome.empty())
     items.emplace_back(outcome);
+  if (last.given_to != 0) items.back() += " " + numbered(last.given_to, last.given_to_name);
   if (last.at.line != 0) items.push_back(place(last.at.file, last.at.line, last.at.column));
   std::string text;
   for (std::size_t i = 0; i < items.size(); ++i) text += (i == 0 ? "" : ", ") + items[i];
@@ -195,6 +214,7 @@ void tasklet_printer::prospects(const tasklet_info& t) {
   if (object->kind != object_kind::channel) {
     const std::string who = sync_prospects(t, *object);
     if (!who.empty()) out_.paragraph(margin + "freed by: ", who);
+    locks_held(t);
     if (object->kind != object_kind::nursery && object->kind != object_kind::select)
       history_of(*object, called(*object));
     return;

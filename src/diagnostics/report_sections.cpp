@@ -1,6 +1,8 @@
 #include "diagnostics/report_sections.hpp"
 
+#include "diagnostics/lock_text.hpp"
 #include "diagnostics/verdict.hpp"
+#include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
 
 #include <fmt/format.h>
@@ -39,6 +41,43 @@ bool is_owner_circle(verdict why) {
   return why == verdict::lock_cycle || why == verdict::join_cycle || why == verdict::self_wait;
 }
 
+/// The channel whose one side is gone for ever, if that is what it comes down to.
+const object_info* orphaned_channel_of(const deadlock_report& report) {
+  if (report.why != verdict::orphaned_channel || report.core.empty()) return nullptr;
+  const tasklet_info* t = report.find_tasklet(report.core.front());
+  return t != nullptr && is_orphaned(report.state, *t) ? report.find_object(t->waits.object)
+                                                       : nullptr;
+}
+
+/// The last of a circle to begin to wait closed it.
+std::string_view mark_of(const deadlock_report& report, const tasklet_info& t) {
+  if (t.id != report.raised_in) return {};
+  const bool is_circle = report.why == verdict::lock_cycle || report.why == verdict::join_cycle;
+  const bool is_last = std::all_of(report.core.begin(), report.core.end(), [&](std::uint64_t id) {
+    const tasklet_info* other = report.find_tasklet(id);
+    return id == t.id || (other != nullptr && other->waits.since_step < t.waits.since_step);
+  });
+  return is_circle && is_last ? "   <- closed the circle, gets this error"
+                              : "   <- gets this error";
+}
+
+/// A circle of locks whose members all wait at the same place, as a table. False: it is none.
+bool write_circle(page& out, tasklet_printer& printer, const deadlock_report& report) {
+  if (report.why != verdict::lock_cycle) return false;
+  const std::vector<std::string> table = lock_table(report, lock_circle(report.state, report.core));
+  for (const std::string& line : table) out.line(line);
+  if (table.empty()) return false;
+  out.blank();
+  printer.shared_block(report.core);
+  out.blank();
+  return true;
+}
+
+std::string name_of(const object_info& object) {
+  return object.name.empty() ? "made " + place(object.made_at.file, object.made_at.line)
+                             : in_quotes(object.name);
+}
+
 }  // namespace
 
 heading heading_of(const deadlock_report& report) {
@@ -56,14 +95,34 @@ heading heading_of(const deadlock_report& report) {
     };
   std::string what;
   std::string reason;
-  if (!others_go_on) {
+  if (const object_info* object = orphaned_channel_of(report)) {
+    what = fmt::format(
+        "deadlock: {} can never be woken", report.core.size() == 1
+                                               ? numbered(report.state, report.core.front())
+                                               : fmt::format("{} tasklets", report.core.size())
+    );
+    reason = fmt::format(
+        "{} {} has no {} end left", kind_of(*object), name_of(*object),
+        object->senders_gone ? "send" : "receive"
+    );
+  } else if (!others_go_on) {
     what = fmt::format(
         "deadlock: {} of {} blocked{} forever", blocked, all, is_proven ? "" : ", it seems"
     );
     reason = beliefs(report.state.sources);
   } else if (is_proven) {
+    std::size_t behind = 0;
+    for (const waiting_group& group : report.crowd)
+      if (group.behind_core) behind += group.tasklets.size();
+    const std::size_t others = tasklets.size() - report.core.size() - behind;
     what = fmt::format(
-        "deadlock: {} of {} blocked forever, the others go on", report.core.size(), all
+        "deadlock: {} of {} blocked forever{}, the other{} on", report.core.size(), all,
+        behind == 0
+            ? ""
+            : fmt::format(" and {} behind {}", behind, report.core.size() == 1 ? "it" : "them"),
+        others == 1   ? std::string(" goes")
+        : others == 0 ? std::string("s go")
+                      : fmt::format("s ({}) go", others)
     );
     reason = "each waits for what only the next one could end";
   } else {
@@ -94,7 +153,8 @@ std::string heading_of(const snapshot_data& state) {
 }
 
 std::string reason_of(const deadlock_report& report) {
-  const std::string why(to_string(report.why));
+  std::string why(to_string(report.why));
+  if (report.why == verdict::lock_cycle) why += fmt::format(" of {}", report.core.size());
   if (report.explanation.empty()) return why;
   return report.core.empty() ? report.explanation : why + ": " + report.explanation;
 }
@@ -139,7 +199,7 @@ void write_core_block(
   const auto told = std::find(group.begin(), group.end(), report.raised_in);
   const tasklet_info& t =
       *report.find_tasklet(told != group.end() ? report.raised_in : group.front());
-  printer.block(t, t.id == report.raised_in);
+  printer.block(t, mark_of(report, t));
   printer.prospects(t);
   if (group.size() == 1) return;
   std::string others;
@@ -155,7 +215,16 @@ void write_core_block(
   out.paragraph("      the same holds for: ", others);
 }
 
+void write_lock_orders(page& out, const deadlock_report& report) {
+  if (report.why != verdict::lock_cycle) return;
+  const std::vector<std::string> lines =
+      lock_orders(report, lock_circle(report.state, report.core));
+  for (const std::string& line : lines) out.line(line);
+  if (!lines.empty()) out.blank();
+}
+
 void write_core(page& out, tasklet_printer& printer, const deadlock_report& report) {
+  if (write_circle(out, printer, report)) return;
   for (std::size_t i = 0; i < std::min(report.core.size(), most_core_blocks); ++i)
     if (const tasklet_info* t = report.find_tasklet(report.core[i])) printer.make_room_for(*t);
   std::size_t shown = 0;
@@ -210,7 +279,9 @@ void write_crowd(page& out, tasklet_printer& printer, const deadlock_report& rep
   const std::string_view title =
       report.core.size() == 1 ? "waiting behind it" : "waiting behind them";
   write_groups(out, printer, title, behind, told);
-  if (report.certainty == grade::likely) return;  // they are none of its business
+  if (report.certainty == grade::likely || orphaned_channel_of(report) != nullptr ||
+      can_go_on(report.state))
+    return;  // they are none of its business
   write_groups(out, printer, "blocked apart from that", apart, told);
   write_groups(out, printer, "not counted (paused, or they wake nobody)", others, told);
 }

@@ -42,6 +42,8 @@ void write_core_block(
     const deadlock_report& report,
     std::span<const std::uint64_t> group
 );
+/// In which order the locks of a circle were taken before.
+void write_lock_orders(page& out, const deadlock_report& report);
 void write_core(page& out, tasklet_printer& printer, const deadlock_report& report);
 
 /// `told`: who gets the error.

@@ -1,15 +1,18 @@
 #include "diagnostics/snapshot.hpp"
 
 #include <stackless/detail/frame_slab.hpp>
+#include <stackless/detail/hooks.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/detail/select_core.hpp>
 #include <stackless/error.hpp>
+#include <stackless/sync/mutex.hpp>
 #include <stackless/traceback.hpp>
 
 #include "diagnostics/function_name.hpp"
 
 #include <algorithm>
 #include <functional>
+#include <tuple>
 #include <unordered_map>
 
 namespace stackless::inline STACKLESS_ABI {
@@ -100,8 +103,11 @@ class photographer {
     data_.step = core_.step;
     data_.host_driven = core_.main == nullptr;
     data_.tasklets.reserve(core_.alive());
-    core_.tasklets.for_each([this](tasklet_block& t) { add(t); });
+    core_.tasklets.for_each([this](tasklet_block& t) {
+      if (&t != core_.ending_tasklet()) add(t);
+    });
     add_ended();
+    add_lock_orders();
     name_those_mentioned();
     add_sources();
     return std::move(data_);
@@ -149,11 +155,18 @@ class photographer {
     info.type = clean_type(info.type);
     if (!handles.empty()) {
       if (!frames_) frames_.emplace(core_);
-      for (const void* handle : handles) info.holders.push_back(frames_->holder_of(handle));
+      const std::size_t receive_ends = handles.size() - info.receive_ends;
+      const std::size_t send_ends = receive_ends - info.send_ends;
+      for (std::size_t i = 0; i < handles.size(); ++i) {
+        info.holders.push_back(frames_->holder_of(handles[i]));
+        info.holders.back().side = i < send_ends      ? channel_side::both
+                                   : i < receive_ends ? channel_side::send
+                                                      : channel_side::receive;
+      }
       std::sort(
           info.holders.begin(), info.holders.end(),
           [](const holder_info& a, const holder_info& b) {
-            return std::pair(a.tasklet, a.frame) < std::pair(b.tasklet, b.frame);
+            return std::tuple(a.tasklet, a.frame, a.side) < std::tuple(b.tasklet, b.frame, b.side);
           }
       );
     }
@@ -168,6 +181,7 @@ class photographer {
       info.spawned_at = place_of(e.at);
       info.step = e.step;
       info.killed = e.killed;
+      info.spawned_by = e.spawner;
       if (!e.error || e.killed) continue;
       info.error = describe(e.error);
       for (const stack_frame& f : trace_of(e.error)) {
@@ -185,15 +199,48 @@ class photographer {
     return {};
   }
 
+  source_place spawn_place_of(std::uint64_t id) const {
+    if (const tasklet_info* t = data_.find_tasklet(id)) return t->spawned_at;
+    for (const ended_info& e : data_.ended)
+      if (e.id == id) return e.spawned_at;
+    return {};
+  }
+
   void name_those_mentioned() {
     for (tasklet_info& t : data_.tasklets)
       if (t.spawned_by != 0) t.spawned_by_name = name_of(t.spawned_by);
+    for (ended_info& e : data_.ended)
+      if (e.spawned_by != 0) e.spawned_by_name = name_of(e.spawned_by);
     for (object_info& object : data_.objects) {
+      if (object.last_end && object.last_end->tasklet != 0)
+        object.last_end->tasklet_name = name_of(object.last_end->tasklet);
       if (object.kind == object_kind::tasklet) object.name = name_of(object.tasklet);
       if (object.last && object.last->tasklet != 0)
         object.last->tasklet_name = name_of(object.last->tasklet);
-      for (last_operation& past : object.history)
+      for (last_operation& past : object.history) {
         if (past.tasklet != 0) past.tasklet_name = name_of(past.tasklet);
+        if (past.given_to == 0) continue;
+        past.given_to_name = name_of(past.given_to);
+        past.at = spawn_place_of(past.given_to);
+      }
+    }
+  }
+
+  void add_lock_orders() {
+    const hooks* h = core_.hooks_if_made();
+    if (h == nullptr || h->lock_orders.empty()) return;
+    std::unordered_map<std::uint64_t, std::uint64_t> ids;
+    for (const auto& [object, id] : objects_)
+      if (const auto* mutex = dynamic_cast<const mutex_core*>(object))
+        if (mutex->number() != 0) ids.emplace(mutex->number(), id);
+    for (const auto& [numbers, order] : h->lock_orders) {
+      const auto first = ids.find(numbers.first);
+      const auto second = ids.find(numbers.second);
+      if (first == ids.end() || second == ids.end()) continue;
+      data_.lock_orders.push_back(
+          {first->second, second->second, order.count, place_of(order.first_at),
+           place_of(order.second_at)}
+      );
     }
   }
 

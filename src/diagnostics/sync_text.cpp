@@ -1,3 +1,4 @@
+#include "diagnostics/lock_text.hpp"
 #include "diagnostics/tasklet_text.hpp"
 #include "diagnostics/wording.hpp"
 
@@ -41,6 +42,20 @@ std::string tasklet_printer::sync_operation_of(const tasklet_info& t, const obje
   return fmt::format(
       "{} {}{}", operation, called(object), details.empty() ? "" : "  (" + details + ")"
   );
+}
+
+/// The mutexes that it owns and others wait for.
+void tasklet_printer::locks_held(const tasklet_info& t) {
+  if (t.waits.operation != operation_kind::lock) return;
+  std::string text;
+  for (const object_info& object : state_.objects) {
+    if (object.kind != object_kind::mutex || object.tasklet != t.id || object.waiting == 0)
+      continue;
+    const source_place at = locked_at(object);
+    text += (text.empty() ? "" : ", ") + called(object);
+    if (at.line != 0) text += " since " + place(at.file, at.line, at.column);
+  }
+  if (!text.empty()) out_.paragraph(std::string(6, ' ') + "holds: ", text);
 }
 
 std::string tasklet_printer::sync_prospects(const tasklet_info& t, const object_info& object)

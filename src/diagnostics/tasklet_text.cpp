@@ -83,6 +83,7 @@ std::string tasklet_printer::spawn_of(const tasklet_info& t) const {
   std::string text;
   if (t.is_main && t.spawned_by == 0) {
     text = "root of run()";
+    if (t.spawned_at.line != 0) text += " at " + place(t.spawned_at.file, t.spawned_at.line);
   } else {
     text = "spawned";
     if (t.spawned_at.line != 0) {
@@ -107,7 +108,7 @@ void tasklet_printer::source_line(const stack_frame& frame) {
   out_.line(fmt::format("{:>10} | {}^", "", std::string(excerpt.caret, ' ')));
 }
 
-void tasklet_printer::frames(const async_stack& stack, bool gets_the_error) {
+void tasklet_printer::frames(const async_stack& stack, std::string_view mark) {
   const std::size_t shown = stack.size() > most_frames ? most_frames - last_frames : stack.size();
   for (std::size_t i = 0; i < stack.size(); ++i) {
     if (i == shown) {
@@ -115,8 +116,7 @@ void tasklet_printer::frames(const async_stack& stack, bool gets_the_error) {
       out_.line(fmt::format("   …  {} more frames", i - shown));
     }
     std::string row = table_.row(i, stack[i]);
-    if (i == 0 && gets_the_error) {
-      constexpr std::string_view mark = "   <- gets this error";
+    if (i == 0 && !mark.empty()) {
       if (width_of(row) + mark.size() > page::columns) {  // the place must not be cut off for it
         out_.line(row);
         row = std::string(page::columns - mark.size(), ' ');
@@ -128,7 +128,18 @@ void tasklet_printer::frames(const async_stack& stack, bool gets_the_error) {
   }
 }
 
-void tasklet_printer::block(const tasklet_info& t, bool gets_the_error) {
+void tasklet_printer::shared_block(std::span<const std::uint64_t> tasklets) {
+  const tasklet_info& first = *state_.find_tasklet(tasklets.front());
+  out_.line(fmt::format("all {} share these frames:", tasklets.size()));
+  frames(without_library(first.stack), {});
+  const std::string spawn = spawn_of(first);
+  const bool same = std::all_of(tasklets.begin(), tasklets.end(), [&](std::uint64_t id) {
+    return spawn_of(*state_.find_tasklet(id)) == spawn;
+  });
+  if (same) out_.line(std::string(indent, ' ') + spawn);
+}
+
+void tasklet_printer::block(const tasklet_info& t, std::string_view mark) {
   const object_info* object = state_.find_object(t.waits.object);
   std::vector<std::string> parts{numbered(t.id, t.name), state_of(t), operation_of(t)};
   if (object != nullptr && object->kind == object_kind::channel) {
@@ -142,7 +153,7 @@ void tasklet_printer::block(const tasklet_info& t, bool gets_the_error) {
     }
   }
   out_.row(parts, 3, indent);
-  frames(without_library(t.stack), gets_the_error);
+  frames(without_library(t.stack), mark);
   out_.line(std::string(indent, ' ') + spawn_of(t));
 }
 
@@ -203,6 +214,8 @@ void tasklet_printer::ended(const ended_info& e) {
   };
   if (e.spawned_at.line != 0)
     parts.push_back("spawned " + place(e.spawned_at.file, e.spawned_at.line));
+  if (e.spawned_by != 0 && e.spawned_at.line != 0)
+    parts.back() += " by " + numbered(e.spawned_by, e.spawned_by_name);
   if (!e.thrown_at.function.empty()) {
     std::string text = "thrown in " + printable(clean_function(e.thrown_at.function), 50);
     const std::string where = place(e.thrown_at.file, e.thrown_at.line, e.thrown_at.column);

@@ -37,7 +37,11 @@ class tasklet_printer {
   void make_room_for(const tasklet_info& t) { table_.make_room_for(t.stack); }
 
   /// A tasklet and how it waits, its stack, where it was spawned.
-  void block(const tasklet_info& t, bool gets_the_error);
+  /// `mark`: behind its innermost frame.
+  void block(const tasklet_info& t, std::string_view mark = {});
+
+  /// What is the same for some: their stack, and where they were spawned.
+  void shared_block(std::span<const std::uint64_t> tasklets);
 
   /// Who could end its wait, and what was last done with the object.
   void prospects(const tasklet_info& t);
@@ -48,7 +52,8 @@ class tasklet_printer {
   void ended(const ended_info& e);
 
  private:
-  void frames(const async_stack& stack, bool gets_the_error);
+  void frames(const async_stack& stack, std::string_view mark);
+  void locks_held(const tasklet_info& t);
   void source_line(const stack_frame& frame);
   [[nodiscard]] std::string state_of(const tasklet_info& t) const;
   [[nodiscard]] std::string operation_of(const tasklet_info& t) const;

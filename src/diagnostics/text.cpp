@@ -33,6 +33,7 @@ std::string write_report(const deadlock_report& report) {
 
   tasklet_printer printer(out, report.state);
   write_core(out, printer, report);
+  write_lock_orders(out, report);
   write_crowd(out, printer, report);
   write_ended(out, printer, report);
   if (const std::string sources = sources_of(report.state); !sources.empty()) {
@@ -68,7 +69,7 @@ std::string write_snapshot(const snapshot_data& state) {
   for (const waiting_group& group : groups) {
     if (group.tasklets.size() > 1 || ++singles > most_single) continue;
     const tasklet_info& t = *state.find_tasklet(group.tasklets.front());
-    printer.block(t, false);
+    printer.block(t);
     printer.prospects(t);
     out.blank();
   }

@@ -37,6 +37,7 @@ std::vector<std::uint64_t> joins_that_close_a_circle(
   index helper = wait_graph::none;
   bool outside = !state.tracked;
   for (const holder_info& holder : object.holders) {
+    if (!could_help(object, holder)) continue;
     outside |= holder.tasklet == 0;
     const index h = index_of(state, holder.tasklet);
     if (h != wait_graph::none && h != t && graph.stand_in(h) == t) helper = std::min(helper, h);
@@ -70,13 +71,13 @@ bool locker_has_ended(const snapshot_data& state, const object_info& object) {
 
 bool held_by_nobody_else(const object_info& object, std::uint64_t tasklet) {
   return std::all_of(object.holders.begin(), object.holders.end(), [&](const holder_info& h) {
-    return h.tasklet == tasklet || h.tasklet == 0;
+    return h.tasklet == tasklet || h.tasklet == 0 || !could_help(object, h);
   });
 }
 
 bool held_outside(const object_info& object) {
-  return std::any_of(object.holders.begin(), object.holders.end(), [](const holder_info& h) {
-    return h.tasklet == 0;
+  return std::any_of(object.holders.begin(), object.holders.end(), [&](const holder_info& h) {
+    return h.tasklet == 0 && could_help(object, h);
   });
 }
 
@@ -202,6 +203,22 @@ bool judge_owners(const snapshot_data& state, const wait_graph& graph, index tol
   return true;
 }
 
+/// No end is left that could send, or receive, whatever else goes on.
+bool judge_orphans(const snapshot_data& state, index told, finding& found) {
+  index first = told;
+  for (index t = 0; told == wait_graph::none && first == wait_graph::none; ++t) {
+    if (t == state.tasklets.size()) return false;
+    if (is_orphaned(state, state.tasklets[t])) first = t;
+  }
+  const tasklet_info& subject = state.tasklets[first];
+  if (!is_orphaned(state, subject)) return false;
+  for (const tasklet_info& t : state.tasklets)
+    if (t.waits.object == subject.waits.object && is_orphaned(state, t)) found.core.push_back(t.id);
+  found.subject = subject.id;
+  found.why = verdict::orphaned_channel;
+  return true;
+}
+
 void mark_those_behind(const snapshot_data& state, const wait_graph& graph, finding& found) {
   std::vector<index> members;
   for (std::uint64_t id : found.core) members.push_back(index_of(state, id));
@@ -269,7 +286,8 @@ finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   const wait_graph by_handle(state, reach::by_handle);
   const wait_graph by_reference(state, reach::by_reference);
   const index told_index = told == 0 ? wait_graph::none : index_of(state, told);
-  if (judge_owners(state, by_handle, told_index, found)) {
+  if (judge_orphans(state, told_index, found) ||
+      judge_owners(state, by_handle, told_index, found)) {
     mark_those_behind(state, by_handle, found);
     return found;
   }

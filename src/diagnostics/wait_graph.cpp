@@ -50,6 +50,19 @@ wait_graph::index owner_awaited(const snapshot_data& state, const tasklet_info& 
   return is_lock && object != nullptr ? index_of(state, object->tasklet) : wait_graph::none;
 }
 
+bool could_help(const object_info& object, const holder_info& holder) {
+  if (holder.side == channel_side::both) return true;
+  if (object.waiting_receivers != 0) return holder.side == channel_side::send;
+  return object.waiting_senders == 0 || holder.side == channel_side::receive;
+}
+
+bool is_orphaned(const snapshot_data& state, const tasklet_info& t) {
+  const object_info* object = on_channel(t) ? state.find_object(t.waits.object) : nullptr;
+  if (object == nullptr) return false;
+  return t.waits.operation == operation_kind::receive ? object->senders_gone
+                                                      : object->receivers_gone;
+}
+
 bool wait_graph::could_be_anybodys(const snapshot_data& state, index t) const {
   const tasklet_info& info = state.tasklets[t];
   const object_info* object = state.find_object(info.waits.object);
@@ -68,7 +81,7 @@ wait_graph::wait_graph(const snapshot_data& state, reach how)
   for (const object_info& object : state.objects)
     held_outside_.push_back(std::any_of(
         object.holders.begin(), object.holders.end(),
-        [](const holder_info& h) { return h.tasklet == 0; }
+        [&](const holder_info& h) { return h.tasklet == 0 && could_help(object, h); }
     ));
 
   std::vector<edge> edges;
@@ -138,6 +151,7 @@ void wait_graph::add_holders(const snapshot_data& state, reach how, std::vector<
     index previous = none;
     bool outside = false;
     for (const holder_info& holder : object.holders) {
+      if (!could_help(object, holder)) continue;
       if (holder.tasklet == 0) {
         outside = true;
         continue;

@@ -102,5 +102,9 @@ class wait_graph {
 [[nodiscard]] bool is_join(const tasklet_info& t);
 /// The owner of the lock that it waits for, or `wait_graph::none`.
 [[nodiscard]] wait_graph::index owner_awaited(const snapshot_data& state, const tasklet_info& t);
+/// With this handle the channel's waits could be ended: it is none of those who wait on it.
+[[nodiscard]] bool could_help(const object_info& object, const holder_info& holder);
+/// The side of the channel that it waits for is gone for ever.
+[[nodiscard]] bool is_orphaned(const snapshot_data& state, const tasklet_info& t);
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -191,6 +191,10 @@ std::string_view verb(operation_kind operation) {
     return "notify";
   case operation_kind::count_down:
     return "count_down";
+  case operation_kind::send_end:
+    return "send end";
+  case operation_kind::receive_end:
+    return "receive end";
   }
   return "nothing";
 }

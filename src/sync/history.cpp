@@ -36,6 +36,10 @@ operation_kind operation_of(action_kind what) noexcept {
     return operation_kind::notify;
   case action_kind::count_down:
     return operation_kind::count_down;
+  case action_kind::send_end:
+    return operation_kind::send_end;
+  case action_kind::receive_end:
+    return operation_kind::receive_end;
   case action_kind::close:  // what it is, its outcome tells
   case action_kind::none:
     break;
@@ -55,6 +59,8 @@ operation_outcome outcome_of(action_outcome how) noexcept {
     return operation_outcome::dropped;
   case action_outcome::closed:
     return operation_outcome::closed;
+  case action_outcome::created:
+    return operation_outcome::created;
   case action_outcome::done:
     return operation_outcome::done;
   case action_outcome::none:
@@ -72,6 +78,7 @@ last_operation to_operation(const action& a) {
   copy.attempted_only = a.attempted;
   copy.tasklet = a.tasklet;
   copy.step = a.step;
+  copy.given_to = a.given_to;
   copy.at = {a.at.file_name(), a.at.line(), a.at.column(), {}};
   return copy;
 }

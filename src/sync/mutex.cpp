@@ -1,3 +1,4 @@
+#include <stackless/detail/hooks.hpp>
 #include <stackless/snapshot.hpp>
 #include <stackless/sync/mutex.hpp>
 #include <stackless/tasklet.hpp>
@@ -18,6 +19,34 @@ void mutex_core::take(tasklet_block* t) noexcept {
   if (t == nullptr) return;
   t->end_duties |= let_go;
   if (!linked()) t->home->held_locks.push_back(*this);
+}
+
+void mutex_core::note_locked(site here, bool attempted) noexcept {
+  note(action_kind::lock, action_outcome::done, here, attempted);
+  if (owner != nullptr && owner->home->hooks_if_made() != nullptr) [[unlikely]]
+    note_order(here);
+}
+
+void mutex_core::note_order([[maybe_unused]] site here) noexcept {
+#if STACKLESS_TRACKING
+  hooks& h = *owner->home->hooks_if_made();
+  if (!h.keeps_history) return;
+  constexpr std::size_t most_orders = 4096;
+  static thread_local std::uint64_t numbered = 0;
+  owner->home->held_locks.for_each([&](lock_core& lock) {
+    auto* held = lock.owner == owner && &lock != this ? dynamic_cast<mutex_core*>(&lock) : nullptr;
+    if (held == nullptr || h.lock_orders.size() == most_orders) return;
+    for (mutex_core* each : {held, this})
+      if (each->number_ == 0) each->number_ = ++numbered;
+    try {
+      lock_order& order = h.lock_orders[{held->number_, number_}];
+      ++order.count;
+      order.first_at = held->last_at();
+      order.second_at = here;
+    } catch (...) {  // no memory for it: the report does without
+    }
+  });
+#endif
 }
 
 void mutex_core::disown() noexcept {

@@ -25,8 +25,10 @@ TEST_CASE("explain: a circle of owners while others run") {
     CHECK(report.core == ids{2, 3, 4, 5, 6});
     CHECK_THAT(
         to_text(report),
-        starts_with_text("deadlock: 5 of 7 tasklets blocked forever, the others go on\n"
-                         "          [proven: each waits for what only the next one could end]")
+        starts_with_text(
+            "deadlock: 5 of 7 tasklets blocked forever and 1 behind them, the other goes on\n"
+            "          [proven: each waits for what only the next one could end]"
+        )
     );
   }
   SECTION("a way out makes it likely, and the text says why") {

@@ -107,7 +107,7 @@ TEST_CASE("html: the picture of the five philosophers, in a browser") {
   const std::string seen = seen_by_browser(html);
   if (seen.empty()) return;
   check_philosophers(seen);
-  CHECK_THAT(seen, contains_text("lock cycle: "));
+  CHECK_THAT(seen, contains_text("lock cycle of 5: "));
 }
 
 TEST_CASE("html: what it says of two that wait for each other") {

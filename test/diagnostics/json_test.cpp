@@ -79,13 +79,29 @@ deadlock_report full_report() {
   object.children = 66;
   object.count = 67;
   object.is_closed = true;
-  object.holders = {{0, 0}, {2, 1}, {3, holder_info::kept_arguments}};
+  object.senders_gone = object.receivers_gone = true;
+  object.holders = {
+      {0, 0}, {2, 1, channel_side::send}, {3, holder_info::kept_arguments, channel_side::receive}
+  };
+  object.last_end = some_operation(75, {});
+  object.last_end->operation = operation_kind::send_end;
+  object.last_end->given_to = 4;
+  object.last_end->given_to_name = "pang";
   object.last = some_operation(72, {"c.cpp", 73, 74, {}});
   object.history = {some_operation(71, {}), *object.last};
 
   state.ended.push_back(
-      {3, "pong", {"a.cpp", 81, 0, {}}, 83, true, "went wrong", {"d.cpp", 84, 85, "fails"}}
+      {3,
+       "pong",
+       {"a.cpp", 81, 0, {}},
+       83,
+       true,
+       "went wrong",
+       {"d.cpp", 84, 85, "fails"},
+       2,
+       "ping"}
   );
+  state.lock_orders.push_back({1, 2, 91, {"a.cpp", 92, 93, {}}, {"b.cpp", 94, 95, {}}});
   return report;
 }
 
@@ -103,17 +119,24 @@ constexpr std::string_view full_state =
     R"("objects":[{"id":1,"kind":"channel","name":"numbers","type":"int",)"
     R"("made_at":{"file":"b.cpp","line":51,"column":52},"tasklet":3,"capacity":61,"buffered":62,)"
     R"("waiting_receivers":63,"waiting_senders":64,"waiting":65,"children":66,"count":67,)"
-    R"("closed":true,"holders":[{"tasklet":0,"frame":0},{"tasklet":2,"frame":1},)"
-    R"({"tasklet":3,"in_arguments":true}],)"
+    R"("closed":true,"senders_gone":true,"receivers_gone":true,)"
+    R"("holders":[{"tasklet":0,"frame":0},{"tasklet":2,"frame":1,"side":"send"},)"
+    R"({"tasklet":3,"in_arguments":true,"side":"receive"}],)"
     R"("last":{"operation":"send","outcome":"dropped","attempted_only":true,"tasklet":3,)"
     R"("tasklet_name":"pong","step":72,"at":{"file":"c.cpp","line":73,"column":74}},)"
+    R"("last_end":{"operation":"send_end","outcome":"dropped","attempted_only":true,"tasklet":3,)"
+    R"("tasklet_name":"pong","step":75,"given_to":4,"given_to_name":"pang"},)"
     R"("history":[{"operation":"send","outcome":"dropped","attempted_only":true,"tasklet":3,)"
     R"("tasklet_name":"pong","step":71},)"
     R"({"operation":"send","outcome":"dropped","attempted_only":true,"tasklet":3,)"
     R"("tasklet_name":"pong","step":72,"at":{"file":"c.cpp","line":73,"column":74}}]}],)"
     R"("ended":[{"id":3,"name":"pong","spawned_at":{"file":"a.cpp","line":81,"column":0},)"
     R"("step":83,"killed":true,"error":"went wrong",)"
-    R"("thrown_at":{"file":"d.cpp","line":84,"column":85,"function":"fails"}}]})";
+    R"("thrown_at":{"file":"d.cpp","line":84,"column":85,"function":"fails"},)"
+    R"("spawned_by":2,"spawned_by_name":"ping"}],)"
+    R"("lock_orders":[{"first":1,"second":2,"count":91,)"
+    R"("first_at":{"file":"a.cpp","line":92,"column":93},)"
+    R"("second_at":{"file":"b.cpp","line":94,"column":95}}]})";
 
 /// The word that `to_json` has for the field, for each value up to one that is none.
 template <class Enum, class Write>
@@ -196,7 +219,7 @@ TEST_CASE("json: each enumerator has a word of its own") {
     state.tasklets.emplace_back().state = each;
     return to_json(state);
   }));
-  check_words(words("operation", operation_kind::count_down, [](operation_kind each) {
+  check_words(words("operation", operation_kind::receive_end, [](operation_kind each) {
     snapshot_data state;
     state.tasklets.emplace_back().waits.operation = each;
     return to_json(state);

@@ -78,7 +78,7 @@ TEST_CASE("a mutex locked twice is raised at once") {
     }
   });
   CHECK_THAT(text, contains_text("mutex 'm', which it owns itself"));
-  CHECK_THAT(text, contains_text("the others go on"));
+  CHECK_THAT(text, contains_text("the other goes on"));
 }
 
 TEST_CASE("lock cycles of two and five are raised at once, though others run on") {
@@ -92,7 +92,7 @@ TEST_CASE("lock cycles of two and five are raised at once, though others run on"
     const std::string text = to_text(*report);
     for (std::size_t i = 0; i < count; ++i)
       CHECK_THAT(text, contains_text("lock " + std::to_string(i)));
-    CHECK_THAT(text, contains_text("same order"));
+    CHECK_THAT(text, contains_text("lock_all("));
   }
 }
 

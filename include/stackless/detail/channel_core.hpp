@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/channel_side.hpp>
 #include <stackless/detail/history.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/object_name.hpp>
@@ -20,6 +21,12 @@ class any_tasklet;
 enum class channel_preference : std::int8_t { receiver = -1, neither = 0, sender = 1 };
 
 using channel_name = object_name;
+
+/// What it means that the last sender or the last receiver of a channel is gone.
+enum class orphan_policy : std::uint8_t {
+  closed,  ///< the channel is closed
+  error    ///< those who wait for the other side, or begin to, raise `deadlock_error` at once
+};
 
 namespace detail {
 
@@ -46,7 +53,13 @@ class channel_core : public wait_object {
   exchange receive_exchange = exchange::without_switch;  ///< by a receive from a waiting sender
   bool shut = false;  ///< `closed`, or `closing`: its ancestor's form
 
-  channel_core(std::size_t room, std::string text, site here, const std::type_info& element);
+  channel_core(
+      std::size_t room,
+      std::string text,
+      site here,
+      const std::type_info& element,
+      orphan_policy orphans = orphan_policy::closed
+  );
   virtual ~channel_core();
 
   [[nodiscard]] channel_preference preference() const noexcept { return preference_; }
@@ -94,6 +107,9 @@ class channel_core : public wait_object {
   [[noreturn]] static void throw_both_directions();
   [[nodiscard]] std::string display_name() const;
 
+  /// With histories: a spawn has given an end to that tasklet.
+  void note_given(channel_side side, std::uint64_t tasklet) noexcept;
+
   /// Remembers the latest operation, for reports.
   void note(
       [[maybe_unused]] action_kind what,
@@ -131,6 +147,8 @@ class channel_core : public wait_object {
 
   /// Moves the values of waiting senders into the room that has become free.
   virtual void refill() noexcept = 0;
+  /// Destroys what is buffered. This channel may be gone after it.
+  virtual void drop_values() noexcept = 0;
   [[nodiscard]] bool withdraw(wait& w) noexcept final;
   void describe(object_info& info, std::vector<const void*>& handles) const final;
 
@@ -140,19 +158,56 @@ class channel_core : public wait_object {
   // The handle registry --------------------------------------------------------------------------
 
 #if STACKLESS_TRACKING
-  void add_handle(list_hook& handle) noexcept { handle.insert_before(handles_); }
+  template <channel_side Side>
+  void add_handle(list_hook& handle) noexcept {
+    handle.insert_before(handles_of<Side>());
+    if constexpr (Side != channel_side::both) {
+      if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr) [[unlikely]]
+        note_new_end(handle, Side);
+    }
+  }
+  template <channel_side Side>
   void remove_handle(list_hook& handle) noexcept {
     handle.unlink();
-    if (handles_.next == &handles_) [[unlikely]]
-      last_handle_gone();
+    if constexpr (Side != channel_side::both) {
+      if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr) [[unlikely]]
+        forget_new_end(handle);
+    }
+    if (handles_of<Side>().next == &handles_of<Side>()) [[unlikely]]
+      last_of_a_kind_gone();
+  }
+  template <channel_side Side>
+  [[nodiscard]] bool has_handles() const noexcept {
+    return handles_of<Side>().next != &handles_of<Side>();
   }
 #else
-  void add_handle() noexcept { ++handles_; }
+  template <channel_side Side>
+  void add_handle() noexcept {
+    ++handles_of<Side>();
+  }
+  template <channel_side Side>
   void remove_handle() noexcept {
-    if (--handles_ == 0) [[unlikely]]
-      last_handle_gone();
+    if (--handles_of<Side>() == 0) [[unlikely]]
+      last_of_a_kind_gone();
+  }
+  template <channel_side Side>
+  [[nodiscard]] bool has_handles() const noexcept {
+    return handles_of<Side>() != 0;
   }
 #endif
+  [[nodiscard]] bool has_senders() const noexcept {
+    return has_handles<channel_side::both>() || has_handles<channel_side::send>();
+  }
+  [[nodiscard]] bool has_receivers() const noexcept {
+    return has_handles<channel_side::both>() || has_handles<channel_side::receive>();
+  }
+
+  /// After an operation has begun to wait: with `orphan_policy::error` it may wait for a side that
+  /// is gone.
+  void check_orphaned(tasklet_block& t) const noexcept {
+    if (raises_) [[unlikely]]
+      raise_if_orphaned(t);
+  }
 
  private:
   friend struct debug_layout;
@@ -176,80 +231,55 @@ class channel_core : public wait_object {
     if (all) return exchange::all_others;
     return partner_preferred ? exchange::direct : exchange::without_switch;
   }
+  void last_of_a_kind_gone() noexcept;
   void last_handle_gone() noexcept;
+  void receivers_gone() noexcept;
+  void end_receiving() noexcept;
+  void wake_senders_closed() noexcept;
+  void note_end(action_kind which) noexcept;
+  void note_new_end(const list_hook& end, channel_side side) noexcept;
+  static void forget_new_end(const list_hook& end) noexcept;
+  void raise_in_waiting() noexcept;
+  void raise_if_orphaned(tasklet_block& t) const noexcept;
   void add_to_history(action_kind what, action_outcome how, site here, bool attempted) noexcept;
 
 #if STACKLESS_TRACKING
+  using handle_set = list_hook;
   list_hook handles_;
   last_action last_;
 #else
+  using handle_set = std::size_t;
   std::size_t handles_ = 0;
 #endif
   channel_preference preference_;
   bool schedule_all_ = false;
   bool closed_ = false;
+  orphan_policy orphans_;
+  bool raises_ = false;  ///< a side is gone, and that is an error
   std::string name_;
   site made_at_;
   const std::type_info& element_;
 #if STACKLESS_TRACKING
   object_history history_;
+  action last_end_;  ///< who let go of the last sender, or of the last receiver
 #endif
-};
+  handle_set send_ends_{};
+  handle_set receive_ends_{};
 
-/// A counted reference to a channel that its channel knows by address: reports tell who holds what.
-class channel_handle
-#if STACKLESS_TRACKING
-    : private list_hook
-#endif
-{
- public:
-  explicit channel_handle(channel_core* core) noexcept : core_(core) {
-    if (core_ != nullptr) enrol();
-  }
-  channel_handle(const channel_handle& other) noexcept : channel_handle(other.core_) {}
-  channel_handle(channel_handle&& other) noexcept : channel_handle(other.core_) { other.reset(); }
-  channel_handle& operator=(const channel_handle& other) noexcept {
-    if (core_ != other.core_) {
-      reset();
-      core_ = other.core_;
-      if (core_ != nullptr) enrol();
+  template <channel_side Side>
+  [[nodiscard]] const handle_set& handles_of() const noexcept {
+    if constexpr (Side == channel_side::both) {
+      return handles_;
+    } else if constexpr (Side == channel_side::send) {
+      return send_ends_;
+    } else {
+      return receive_ends_;
     }
-    return *this;
   }
-  channel_handle& operator=(channel_handle&& other) noexcept {
-    if (this != &other) {
-      *this = static_cast<const channel_handle&>(other);
-      other.reset();
-    }
-    return *this;
+  template <channel_side Side>
+  [[nodiscard]] handle_set& handles_of() noexcept {
+    return const_cast<handle_set&>(std::as_const(*this).template handles_of<Side>());
   }
-  ~channel_handle() { reset(); }
-
- protected:
-  /// \throws std::logic_error for a handle that was moved from
-  [[nodiscard]] channel_core& core() const {
-    if (core_ == nullptr) [[unlikely]]
-      throw_moved_from();
-    return *core_;
-  }
-  [[nodiscard]] const channel_core* identity() const noexcept { return core_; }
-
- private:
-  [[noreturn]] static void throw_moved_from();
-
-#if STACKLESS_TRACKING
-  void enrol() noexcept { core_->add_handle(*this); }
-  void reset() noexcept {
-    if (core_ != nullptr) std::exchange(core_, nullptr)->remove_handle(*this);
-  }
-#else
-  void enrol() noexcept { core_->add_handle(); }
-  void reset() noexcept {
-    if (core_ != nullptr) std::exchange(core_, nullptr)->remove_handle();
-  }
-#endif
-
-  channel_core* core_;
 };
 
 }  // namespace detail

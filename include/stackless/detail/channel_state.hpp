@@ -66,8 +66,10 @@ struct send_wait : wait {
 template <class T>
 class channel_state final : public channel_core {
  public:
-  channel_state(std::size_t room, std::string name, site here)
-      : channel_core(room, std::move(name), here, typeid(T)) {}
+  channel_state(
+      std::size_t room, std::string name, site here, orphan_policy orphans = orphan_policy::closed
+  )
+      : channel_core(room, std::move(name), here, typeid(T), orphans) {}
 
   bool send_now(send_wait<T>& w, T& value, scheduler_core& core, site here) {
     const tasklet_block& me = *core.current();
@@ -372,6 +374,12 @@ class channel_state final : public channel_core {
       wait& done = senders.pop_front();
       done.owner->home->wake(done);
     }
+  }
+
+  void drop_values() noexcept override {
+    ring_buffer<T> values;
+    values.swap(buffer_);
+    buffered = 0;
   }
 
   ring_buffer<T> buffer_;

@@ -29,7 +29,9 @@ enum class action_kind : std::uint8_t {
   release,
   unlock,
   notify,
-  count_down
+  count_down,
+  send_end,  ///< of a channel: the last one, or who was given one
+  receive_end
 };
 enum class action_outcome : std::uint8_t {
   none,
@@ -38,6 +40,7 @@ enum class action_outcome : std::uint8_t {
   blocked,
   dropped,
   closed,
+  created,
   done
 };
 
@@ -49,6 +52,7 @@ struct action {
   std::uint64_t tasklet = 0;  ///< 0: from outside the tasklets
   std::uint64_t step = 0;
   site at{};
+  std::uint64_t given_to = 0;  ///< the tasklet that was given an end
 };
 
 [[nodiscard]] last_operation to_operation(const action& a);

@@ -20,6 +20,13 @@ class ring_buffer {
     if (data_ != nullptr) std::allocator<T>().deallocate(data_, room_);
   }
 
+  void swap(ring_buffer& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(room_, other.room_);
+    std::swap(first_, other.first_);
+    std::swap(end_, other.end_);
+  }
+
   [[nodiscard]] T& front() noexcept { return data_[first_ & (room_ - 1)]; }
 
   void pop_front() noexcept {

@@ -54,6 +54,7 @@ struct ended_tasklet {
   bool killed = false;
   std::exception_ptr error;
   std::uint64_t step = 0;
+  std::uint64_t spawner = 0;  ///< with an error
 };
 
 /// The ready ring, and every rule about who runs next. One at a time is active on a thread.
@@ -180,6 +181,11 @@ class scheduler_core {
   /// What tasklets keep in tasklet_locals; null: nothing.
   std::unique_ptr<local_table> locals;
 
+  /// The error of those who wait on a channel whose other side is gone, `told` the first of them.
+  [[nodiscard]] std::exception_ptr make_orphan_error(const tasklet_block& told) noexcept;
+  /// After `block`: nobody is left who could end the current wait, which is known at once.
+  void raise_orphaned(tasklet_block& t) noexcept;
+
   /// Locks that are held, for when their owner ends.
   intrusive_list<lock_core> held_locks;
 
@@ -236,6 +242,8 @@ class scheduler_core {
   void hook_current() noexcept;
   /// \throws switch_trap_error if the trap is set and `another_would_run`
   void check_switch_trap(bool another_would_run) const;
+  /// With histories: which ends of channels the spawn of `t` has given it.
+  void note_given_ends(const tasklet_block& t) noexcept;
   /// Now, or before the current tasklet runs again if it waits.
   [[nodiscard]] bool others_can_run() const noexcept {
     return &ring.next() != current() || (alive() > 1 && sources() != 0);
@@ -319,6 +327,9 @@ class scheduler_core {
 
   /// The latest tasklets to end, oldest first.
   [[nodiscard]] std::vector<ended_tasklet> recently_ended() const;
+  /// The current tasklet, when its coroutines have ended and are being destroyed: it counts among
+  /// the ended. Else null.
+  [[nodiscard]] const tasklet_block* ending_tasklet() const noexcept;
   [[nodiscard]] const scheduler_options& options() const noexcept { return options_; }
 
  private:
@@ -386,6 +397,7 @@ class scheduler_core {
   void poll(bool may_sleep);
   bool wait_for_a_source();
   void on_quiescent(tasklet_block* cause);
+  void tell_of_deadlock(tasklet_block* cause) noexcept;
   void wake_runner(drain_record& record) noexcept;
   void keep_run_error(std::exception_ptr error) noexcept;
   void exit_all() noexcept;
@@ -419,6 +431,7 @@ class scheduler_core {
     std::string name;
     std::exception_ptr error;
     bool killed = false;
+    std::uint64_t spawner = 0;
   };
 
   struct time_mark {

@@ -33,6 +33,9 @@ class sync_core : public wait_object {
 
   [[nodiscard]] std::string display_name() const;
   [[nodiscard]] std::string title() const;  ///< with the kind of thing it is
+#if STACKLESS_TRACKING
+  [[nodiscard]] site last_at() const noexcept { return last_.at; }
+#endif
   [[nodiscard]] bool anybody_waits() const noexcept { return !waiting_.empty(); }
 
   struct offsets {

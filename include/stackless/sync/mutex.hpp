@@ -42,6 +42,10 @@ class mutex_core final : public sync_core, public lock_core {
     return true;
   }
   void unlock() noexcept;
+  /// For reports: `here` it was locked.
+  void note_locked(site here, bool attempted = false) noexcept;
+  /// In what is kept about the orders of locks; 0: in none.
+  [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
   void check_granted() const {
     if (broken_) [[unlikely]]
       throw_broken();
@@ -56,11 +60,13 @@ class mutex_core final : public sync_core, public lock_core {
 
  private:
   void take(tasklet_block* t) noexcept;
+  void note_order(site here) noexcept;
   [[nodiscard]] bool refuse() const;
   [[noreturn]] void throw_broken() const;
 
   bool locked_ = false;
   bool broken_ = false;
+  std::uint64_t number_ = 0;
   std::string broken_by_;
 };
 
@@ -110,7 +116,7 @@ class lock_awaiter : public sync_awaiter<mutex_core> {
   mutex_guard await_resume(site here = site::current()) {
     finish();
     core().check_granted();
-    core().note(action_kind::lock, action_outcome::done, here);
+    core().note_locked(here);
     return mutex_guard(core());
   }
 };
@@ -150,7 +156,7 @@ class mutex {
   /// **Errors**: `broken_mutex`.
   [[nodiscard]] std::optional<mutex_guard> try_lock(detail::site here = detail::site::current()) {
     if (!core_.try_lock()) return std::nullopt;
-    core_.note(detail::action_kind::lock, detail::action_outcome::done, here, true);
+    core_.note_locked(here, true);
     return std::optional<mutex_guard>(std::in_place, core_);
   }
 
