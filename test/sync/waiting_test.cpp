@@ -142,7 +142,7 @@ STACKLESS_TEST("select: waiting for a lock, among others") {
   );
 }
 
-STACKLESS_TEST("barrier: killed while it waits, it has not arrived; and a limit in both orders") {
+STACKLESS_TEST("barrier: killed while it waits, it has not arrived, and a limit in both orders") {
   barrier b(2);
   const auto arrives = [&]() -> task<> { (void)co_await b.arrive_and_wait(); };
   auto killed = spawn(arrives);
@@ -157,7 +157,7 @@ STACKLESS_TEST("barrier: killed while it waits, it has not arrived; and a limit 
   co_await other.join();
 }
 
-STACKLESS_TEST("once: in order; cancelled, killed or too late, it leaves it to the next") {
+STACKLESS_TEST("once: in order, and cancelled, killed or too late, it leaves it to the next") {
   once setup;
   event go;
   log_type log;
