@@ -353,7 +353,7 @@ TEST_CASE("orphans: who waits raises at once, while others run on") {
 #endif
 }
 
-TEST_CASE("orphans: who comes later raises, too; a caught error in a loop escalates") {
+TEST_CASE("orphans: who comes later raises, too, and a caught error in a loop escalates") {
   int caught = 0;
   try {
     run([&]() -> task<> {
@@ -398,7 +398,7 @@ TEST_CASE("orphans: all who wait get one report, in their order") {
   CHECK(order == std::vector<int>{0, 1, 2});
 }
 
-TEST_CASE("orphans: senders without a receiver; what has room is buffered") {
+TEST_CASE("orphans: senders without a receiver, and what has room is buffered") {
   std::optional<deadlock_report> report;
   run([&]() -> task<> {
     auto [tx, rx] = make_channel<int>("orders", 1, orphan_policy::error);
