@@ -108,23 +108,6 @@ bool scheduler_core::call_kept(tasklet_block& t) noexcept {
   }
 }
 
-inline void scheduler_core::remember(
-    [[maybe_unused]] const tasklet_block& t, [[maybe_unused]] const frame* root
-) noexcept {
-#if STACKLESS_TRACKING
-  ended_record& record = *next_ended_;
-  next_ended_ = record.following;
-  record.id = t.id;
-  record.name = t.name;
-  record.function = root != nullptr ? root->function : nullptr;
-  record.spawned_at = t.spawned_at;
-  record.spawn_site_known = t.spawn_site_known;
-  record.step = step;
-  if (record.has_extras) [[unlikely]]
-    drop_extras(record);
-#endif
-}
-
 void scheduler_core::last_worker_ended() noexcept {
   if (daemons != 0 && mode_ == drive_mode::to_the_end && !ending_daemons_) end_daemons();
 }
@@ -132,11 +115,11 @@ void scheduler_core::last_worker_ended() noexcept {
 [[gnu::always_inline]] inline void scheduler_core::finish(tasklet_block& t) noexcept {
   frame* root = std::exchange(t.current_frame, nullptr);
   if (root == nullptr) [[unlikely]] {  // it never entered its function
-    remember(t, nullptr);
+    ended_.remember(t, nullptr, step);
     finish_specially(t);
     return;
   }
-  remember(t, root);
+  ended_.remember(t, root, step);
   root->handle().destroy();  // still current: destructors of arguments may use the library
   if (!t.ends_plainly()) [[unlikely]] {
     finish_specially(t);
@@ -158,7 +141,7 @@ void scheduler_core::finish_specially(tasklet_block& t) noexcept {
   if (t.error || (t.end_duties & tell_handler) != 0) uncaught = is_uncaught(t);
   if ((t.end_duties & let_go) != 0) drop_locals(t);  // after the handler, which may use them
 #if STACKLESS_TRACKING
-  if (t.error || (t.end_duties & drop_name) != 0) remember_extras(t);
+  if (t.error || (t.end_duties & drop_name) != 0) ended_.remember_extras(t);
 #endif
   t.ended = true;
   ring.remove(t);
@@ -281,65 +264,13 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
   }
 }
 
-void scheduler_core::drop_extras(ended_record& record) noexcept {
-  record.has_extras = false;
-  ended_extras_[static_cast<std::size_t>(&record - ended_.data())] = {};
-}
-
-/// Of the one that was remembered last.
-void scheduler_core::remember_extras(const tasklet_block& t) noexcept {
-  const auto place = static_cast<std::size_t>(next_ended_ - ended_.data()) + ended_kept - 1;
-  ended_record& record = ended_[place % ended_kept];
-  ended_extra& extra = ended_extras_[place % ended_kept];
-  record.has_extras = true;
-  extra.error = t.error;
-  extra.killed = t.error && is_exit(t.error);
-  extra.spawner = t.spawner;
-  try {
-    extra.name = t.name != nullptr ? t.name : "";  // an owned name ends with its tasklet
-  } catch (...) {
-    extra.name.clear();  // no memory for a name: the report does without it
-  }
-}
-
 const tasklet_block* scheduler_core::ending_tasklet() const noexcept {
 #if STACKLESS_TRACKING
   if (!driving_ || ring.empty()) return nullptr;
   const tasklet_block* t = current();
-  // The circle's latest record is the one before the oldest.
-  const auto place = static_cast<std::size_t>(next_ended_ - ended_.data()) + ended_kept - 1;
-  if (t->started && t->current_frame == nullptr && ended_[place % ended_kept].id == t->id) return t;
+  if (t->started && t->current_frame == nullptr && ended_.latest() == t->id) return t;
 #endif
   return nullptr;
-}
-
-std::vector<ended_tasklet> scheduler_core::recently_ended() const {
-  std::vector<ended_tasklet> list;
-  const ended_record* oldest = next_ended_;
-  for (std::size_t i = 0; i < ended_kept; ++i) {
-    const ended_record& record = *std::exchange(oldest, oldest->following);
-    if (record.id == 0) continue;
-    ended_tasklet& item = list.emplace_back();
-    item.id = record.id;
-    item.function = record.function;
-    if (record.spawn_site_known) item.at = record.spawned_at;
-    item.step = record.step;
-    if (const tasklet_block* ending = ending_tasklet(); ending && ending->id == record.id) {
-      item.name = ending->name != nullptr ? ending->name : "";
-      item.error = ending->error;
-      item.killed = ending->error && is_exit(ending->error);
-      item.spawner = ending->error ? ending->spawner : 0;
-    } else if (record.has_extras) {
-      const ended_extra& extra = ended_extras_[static_cast<std::size_t>(&record - ended_.data())];
-      item.error = extra.error;
-      item.killed = extra.killed;
-      item.name = extra.name;
-      item.spawner = extra.error ? extra.spawner : 0;
-    } else if (record.name != nullptr) {
-      item.name = record.name;
-    }
-  }
-  return list;
 }
 
 void scheduler_core::report_end(tasklet_block& t, bool uncaught) noexcept {

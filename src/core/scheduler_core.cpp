@@ -64,7 +64,6 @@ scheduler_core::scheduler_core(const scheduler_options& options) : options_(opti
   time_marks_.reserve(time_marks_kept);
   if (options.keep_history) make_hooks().keeps_history = true;
   if (options.dump_on_signal) dump_ = std::make_unique<signal_dump>(options.dump_signal);
-  for (std::size_t i = 0; i < ended_kept; ++i) ended_[i].following = &ended_[(i + 1) % ended_kept];
   note_time();
 }
 

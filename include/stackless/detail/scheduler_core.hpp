@@ -2,14 +2,15 @@
 
 #include <stackless/detail/debug_listing.hpp>
 #include <stackless/detail/door.hpp>
+#include <stackless/detail/ended_tasklets.hpp>
 #include <stackless/detail/io_port.hpp>
+#include <stackless/detail/lock_core.hpp>
 #include <stackless/detail/ready_ring.hpp>
 #include <stackless/detail/timer_queue.hpp>
 #include <stackless/error.hpp>
 #include <stackless/run_limits.hpp>
 #include <stackless/scheduler_options.hpp>
 
-#include <array>
 #include <chrono>
 #include <coroutine>
 #include <exception>
@@ -25,36 +26,12 @@ class host_descriptor;
 class signal_dump;
 class local_table;
 
-/// Something that has one owner at a time.
-class lock_core : public list_hook {
- public:
-  tasklet_block* owner = nullptr;  ///< null: nobody, or somebody outside the tasklets
-
-  /// The owner is about to end and has not unlocked it.
-  virtual void owner_ended() noexcept = 0;
-
- protected:
-  ~lock_core() = default;
-};
-
 /// A tasklet inside `drain()`. Lives in its awaiter; the innermost one is on top of the stack.
 struct drain_record {
   tasklet_block* runner = nullptr;
   drain_record* below = nullptr;
   bool ready_only = false;  ///< `drain_ready`: comes back without sleeping
   bool on_stack = false;
-};
-
-/// How a tasklet ended, for reports; a few of the latest are kept.
-struct ended_tasklet {
-  std::uint64_t id = 0;
-  std::string name;
-  const char* function = nullptr;
-  site at{};
-  bool killed = false;
-  std::exception_ptr error;
-  std::uint64_t step = 0;
-  std::uint64_t spawner = 0;  ///< with an error
 };
 
 /// The ready ring, and every rule about who runs next. One at a time is active on a thread.
@@ -326,7 +303,9 @@ class scheduler_core {
   }
 
   /// The latest tasklets to end, oldest first.
-  [[nodiscard]] std::vector<ended_tasklet> recently_ended() const;
+  [[nodiscard]] std::vector<ended_tasklet> recently_ended() const {
+    return ended_.list(ending_tasklet());
+  }
   /// The current tasklet, when its coroutines have ended and are being destroyed: it counts among
   /// the ended. Else null.
   [[nodiscard]] const tasklet_block* ending_tasklet() const noexcept;
@@ -374,8 +353,6 @@ class scheduler_core {
     return f.handle();
   }
 
-  struct ended_record;
-
   void watch_turn() noexcept;
   [[nodiscard]] bool is_uncaught(tasklet_block& t) noexcept;
   [[nodiscard]] bool ready_for_host();
@@ -391,9 +368,6 @@ class scheduler_core {
   void take_errors();
   void wake_joiners(tasklet_block& t) noexcept;
   void report_end(tasklet_block& t, bool uncaught) noexcept;
-  void remember(const tasklet_block& t, const frame* root) noexcept;
-  [[gnu::noinline]] void drop_extras(ended_record& record) noexcept;
-  void remember_extras(const tasklet_block& t) noexcept;
   void poll(bool may_sleep);
   bool wait_for_a_source();
   void on_quiescent(tasklet_block* cause);
@@ -413,26 +387,6 @@ class scheduler_core {
   void release_locks(const tasklet_block& owner) noexcept;
   void drop_locals(const tasklet_block& owner) noexcept;
   [[nodiscard]] static site place_of(const tasklet_block& t) noexcept;
-
-  static constexpr std::size_t ended_kept = 8;
-
-  /// What is kept of an ended tasklet: a few plain stores, since every tasklet ends.
-  struct alignas(64) ended_record {
-    std::uint64_t id = 0;
-    const char* name = nullptr;
-    const char* function = nullptr;
-    site spawned_at{};  ///< with `spawn_site_known`
-    std::uint64_t step = 0;
-    bool spawn_site_known = false;
-    bool has_extras = false;            ///< `ended_extras_` of the same index says more
-    ended_record* following = nullptr;  ///< of the circle that they are
-  };
-  struct ended_extra {
-    std::string name;
-    std::exception_ptr error;
-    bool killed = false;
-    std::uint64_t spawner = 0;
-  };
 
   struct time_mark {
     std::uint64_t step;
@@ -459,9 +413,7 @@ class scheduler_core {
   std::chrono::steady_clock::time_point grace_end_{};
   std::chrono::steady_clock::time_point virtual_now_{};
   std::vector<time_mark> time_marks_;
-  std::array<ended_record, ended_kept> ended_{};
-  std::array<ended_extra, ended_kept> ended_extras_{};
-  ended_record* next_ended_ = ended_.data();  ///< the oldest, to be overwritten
+  ended_tasklets ended_;
   drive_mode mode_ = drive_mode::to_the_end;
   debug_listing listing_{*this};
 
