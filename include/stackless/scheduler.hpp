@@ -2,6 +2,7 @@
 
 #include <stackless/run_limits.hpp>
 #include <stackless/scheduler_options.hpp>
+#include <stackless/scheduler_statistics.hpp>
 #include <stackless/tasklet.hpp>
 
 #include <memory>
@@ -359,6 +360,9 @@ class scheduler {
   [[nodiscard]] std::size_t alive() const noexcept;
   [[nodiscard]] snapshot_data snapshot() const;
 
+  /// What a program's metrics want to know. O(runnable tasklets).
+  [[nodiscard]] scheduler_statistics statistics() const;
+
   /// For the library.
   [[nodiscard]] detail::scheduler_core& core() noexcept { return *core_; }
 
@@ -373,6 +377,10 @@ error_handler set_error_handler(error_handler handler);
 
 /// Runnable tasklets of the running scheduler, the caller included. O(n).
 [[nodiscard]] std::size_t run_count();
+
+/// As `scheduler::statistics`, of the running scheduler. **Errors**: `std::logic_error` outside
+/// one.
+[[nodiscard]] scheduler_statistics statistics();
 
 /// The main tasklet of the running scheduler. **Errors**: `std::logic_error` if it has none.
 [[nodiscard]] any_tasklet main_tasklet();

@@ -196,8 +196,9 @@ struct source_info {
   std::size_t io_in_flight = 0;
   std::size_t timers = 0;
   std::size_t foreign = 0;
-  std::size_t silent = 0;  ///< of these, waits of tasklets that promised to wake nobody
-  std::string io_backend;  ///< empty: not started
+  std::size_t silent = 0;         ///< of these, waits of tasklets that promised to wake nobody
+  std::string io_backend;         ///< empty: not started
+  std::string io_backend_reason;  ///< why this one
 };
 
 /// Every tasklet and object of one scheduler at one moment. Plain data: it stays as it is.

@@ -19,6 +19,7 @@
 #include <stackless/observer.hpp>
 #include <stackless/remote.hpp>
 #include <stackless/scheduler.hpp>
+#include <stackless/scheduler_statistics.hpp>
 #include <stackless/select.hpp>
 #include <stackless/shared_result.hpp>
 #include <stackless/snapshot.hpp>

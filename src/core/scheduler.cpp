@@ -41,6 +41,27 @@ void run_scope::run_main(tasklet_block& main) {
   (void)core_->drive(scheduler_core::drive_mode::to_the_end);
 }
 
+namespace {
+
+scheduler_statistics statistics_of(const scheduler_core& core) {
+  scheduler_statistics numbers;
+  numbers.spawned = core.spawned();
+  numbers.alive = core.alive();
+  numbers.daemons = core.daemons;
+  numbers.runnable = core.ring.size();
+  numbers.switches = core.step;
+  numbers.timers = core.timers.size();
+  if (const io_backend* io = core.io_if_made()) {
+    numbers.io_in_flight = io->in_flight();
+    numbers.io_operations = io->taken_in_all();
+    numbers.io_backend = io->name();
+    numbers.io_backend_reason = io->reason();
+  }
+  return numbers;
+}
+
+}  // namespace
+
 void make_daemon(tasklet_block& t, bool wakes_nobody) noexcept {
   t.end_duties |= count_daemon;
   t.wakes_nobody = wakes_nobody;
@@ -101,6 +122,14 @@ std::size_t scheduler::run_count() const noexcept {
 
 std::size_t scheduler::alive() const noexcept {
   return core_->alive();
+}
+
+scheduler_statistics scheduler::statistics() const {
+  return detail::statistics_of(*core_);
+}
+
+scheduler_statistics statistics() {
+  return detail::statistics_of(detail::running_scheduler());
 }
 
 std::size_t run_count() {

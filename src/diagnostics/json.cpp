@@ -315,6 +315,7 @@ void write_state(json_writer& out, const snapshot_data& state) {
   out.member("foreign", state.sources.foreign);
   out.member("silent", state.sources.silent);
   out.member("io_backend", std::string_view(state.sources.io_backend));
+  out.member("io_backend_reason", std::string_view(state.sources.io_backend_reason));
   out.close('}');
   out.key("tasklets");
   out.open('[');

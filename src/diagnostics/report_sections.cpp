@@ -162,7 +162,8 @@ std::string reason_of(const deadlock_report& report) {
 std::string sources_of(const snapshot_data& state) {
   if (state.sources.io_backend.empty()) return {};
   return fmt::format(
-      "sources believed in: {} with {} in flight, {}", printable(state.sources.io_backend),
+      "sources believed in: {} ({}) with {} in flight, {}", printable(state.sources.io_backend),
+      printable(state.sources.io_backend_reason),
       counted(state.sources.io_in_flight, "operation", "operations"),
       counted(state.sources.timers, "timer", "timers") + foreign_of(state.sources)
   );

@@ -251,6 +251,7 @@ class photographer {
     if (const io_backend* io = core_.io_if_made()) {
       data_.sources.io_in_flight = io->in_flight();
       data_.sources.io_backend = io->name();
+      data_.sources.io_backend_reason = io->reason();
     }
   }
 

@@ -3,12 +3,14 @@
 
 #include "epoll_backend.hpp"
 #include "uring_backend.hpp"
+#include "uring_features.hpp"
 
 #include <cerrno>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -27,25 +29,35 @@ io_choice choice_of_environment() {
   );
 }
 
+std::unique_ptr<io_backend> chosen(std::unique_ptr<io_backend> backend, std::string why) {
+  backend->chosen_because(std::move(why));
+  return backend;
+}
+
 }  // namespace
 
 std::unique_ptr<io_backend> make_io_backend(const scheduler_options& options) {
   io_choice choice = options.io;
   if (choice == io_choice::automatic) choice = choice_of_environment();
+  const uring_features features;
+  const char* const asked =
+      options.io == io_choice::automatic ? "STACKLESS_IO asks for it" : "the options ask for it";
   switch (choice) {
   case io_choice::none:
     return nullptr;
   case io_choice::uring:
-    return std::make_unique<uring_backend>(options.ring_entries);
+    return chosen(std::make_unique<uring_backend>(features, options.ring_entries), asked);
   case io_choice::epoll:
-    return std::make_unique<epoll_backend>();
+    return chosen(std::make_unique<epoll_backend>(), asked);
   case io_choice::automatic:
     break;
   }
   try {
-    return std::make_unique<uring_backend>(options.ring_entries);
-  } catch (const std::system_error&) {  // an old kernel, a sandbox, a memory limit
-    return std::make_unique<epoll_backend>();
+    return chosen(
+        std::make_unique<uring_backend>(features, options.ring_entries), "the kernel permits it"
+    );
+  } catch (const std::system_error& error) {  // an old kernel, a sandbox, a memory limit
+    return chosen(std::make_unique<epoll_backend>(), error.what());
   }
 }
 

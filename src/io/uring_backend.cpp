@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <memory>
 #include <system_error>
 
 #include <fcntl.h>
@@ -29,26 +28,13 @@ constexpr std::uint16_t cancel_sent = 2;
 constexpr std::uint16_t cancel_in_backlog = 4;
 constexpr std::uint16_t awaits_readiness = 8;  // a poll that goes before the operation itself
 
-constexpr std::array needed_opcodes{
-    IORING_OP_NOP,      IORING_OP_OPENAT,   IORING_OP_CLOSE,        IORING_OP_READ,
-    IORING_OP_WRITE,    IORING_OP_READV,    IORING_OP_WRITEV,       IORING_OP_FSYNC,
-    IORING_OP_ACCEPT,   IORING_OP_CONNECT,  IORING_OP_RECV,         IORING_OP_SEND,
-    IORING_OP_SHUTDOWN, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-};
-
 [[noreturn]] void throw_unavailable(int error, const char* what) {
   throw std::system_error(error, std::system_category(), what);
 }
 
-int create_ring(unsigned entries, io_uring& ring) noexcept {
-  // Best first; kernels that do not know a flag answer EINVAL.
-  constexpr std::array<unsigned, 3> flag_sets{
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-      0,
-  };
+int create_ring(const uring_features& features, unsigned entries, io_uring& ring) noexcept {
   int result = -EINVAL;
-  for (const unsigned flags : flag_sets) {
+  for (const unsigned flags : features.setup_flags()) {
     io_uring_params parameters{};
     parameters.flags = flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
     parameters.cq_entries = std::max(4 * std::min(entries, 8192U), 256U);
@@ -133,11 +119,11 @@ void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
 
 }  // namespace
 
-uring_backend::uring_backend(unsigned entries) {
-  if (const int result = create_ring(std::max(entries, 1U), ring_); result < 0)
-    throw_unavailable(-result, "io_uring is not available");
+uring_backend::uring_backend(const uring_features& features, unsigned entries) {
+  if (const int result = create_ring(features, std::max(entries, 1U), ring_); result < 0)
+    throw_unavailable(-result, "io_uring cannot be set up");
   try {
-    require_features();
+    features.require(ring_);
     // Blocking: kernels differ in whether they wait on a non-blocking descriptor.
     wake_descriptor_ = ::eventfd(0, EFD_CLOEXEC);
     if (wake_descriptor_ == -1) throw_unavailable(errno, "eventfd");
@@ -164,20 +150,6 @@ uring_backend::~uring_backend() {
   ::close(wake_descriptor_);
   if (host_descriptor_ != -1) ::close(host_descriptor_);
   finish_abandoned();
-}
-
-void uring_backend::require_features() {
-  constexpr unsigned needed =
-      IORING_FEAT_NODROP | IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
-  if ((ring_.features & needed) != needed)
-    throw_unavailable(ENOSYS, "io_uring lacks features (it needs Linux 5.11)");
-  const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
-      io_uring_get_probe_ring(&ring_), io_uring_free_probe
-  );
-  if (!probe) throw_unavailable(ENOSYS, "io_uring cannot be probed");
-  for (const auto opcode : needed_opcodes)
-    if (io_uring_opcode_supported(probe.get(), opcode) == 0)
-      throw_unavailable(ENOSYS, "io_uring lacks operations");
 }
 
 // Submission

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "operation_queue.hpp"
+#include "uring_features.hpp"
 
 #include <liburing.h>
 
@@ -12,7 +13,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 class uring_backend final : public io_backend {
  public:
   /// \throws std::system_error when this kernel or sandbox does not offer what is needed
-  explicit uring_backend(unsigned entries);
+  uring_backend(const uring_features& features, unsigned entries);
   ~uring_backend() override;
 
   [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
@@ -23,7 +24,6 @@ class uring_backend final : public io_backend {
   [[nodiscard]] int poll_descriptor() override;
 
  private:
-  void require_features();
   [[nodiscard]] io_uring_sqe* next_entry() noexcept;
   void enqueue(io_operation& operation) noexcept;
   [[nodiscard]] bool enqueue_cancel(const io_operation& operation) noexcept;

@@ -49,7 +49,7 @@ deadlock_report full_report() {
   state.step = 99;
   state.tracked = true;
   state.host_driven = true;
-  state.sources = {11, 12, 13, 14, "uring"};
+  state.sources = {11, 12, 13, 14, "uring", "asked"};
 
   tasklet_info& t = state.tasklets.emplace_back();
   t.id = 2;
@@ -107,7 +107,8 @@ deadlock_report full_report() {
 
 constexpr std::string_view full_state =
     R"("step":99,"tracked":true,"host_driven":true,)"
-    R"("sources":{"io_in_flight":11,"timers":12,"foreign":13,"silent":14,"io_backend":"uring"},)"
+    R"("sources":{"io_in_flight":11,"timers":12,"foreign":13,"silent":14,"io_backend":"uring",)"
+    R"("io_backend_reason":"asked"},)"
     R"("tasklets":[{"id":2,"name":"ping","state":"blocked","main":true,"daemon":true,)"
     R"("wakes_nobody":true,"never_started":true,"has_way_out":true,"spawned_by":1,)"
     R"("spawned_by_name":"main",)"

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 namespace stackless::inline STACKLESS_ABI {
 struct scheduler_options;
@@ -87,6 +89,9 @@ class io_backend {
   virtual ~io_backend() = default;
 
   [[nodiscard]] virtual const char* name() const noexcept = 0;
+  /// Why it was taken and no other, for people.
+  [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+  void chosen_because(std::string reason) noexcept { reason_ = std::move(reason); }
 
   /// Takes the operation; it reaches the kernel at the next `poll` at the latest, with all others
   /// of that loop turn. Never completes it inside this call, and never drops it when a queue is
@@ -125,6 +130,8 @@ class io_backend {
 
   /// Operations taken and not yet completed, oldest first.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+  /// Operations taken since it was made.
+  [[nodiscard]] std::uint64_t taken_in_all() const noexcept { return taken_in_all_; }
   [[nodiscard]] const intrusive_list<io_operation>& operations() const noexcept {
     return operations_;
   }
@@ -133,6 +140,7 @@ class io_backend {
   void taken(io_operation& operation) noexcept {
     operations_.push_back(operation);
     ++in_flight_;
+    ++taken_in_all_;
   }
   /// Ends the operation. It stays counted until its tasklet is in the ring (design: quiescence).
   void finished(io_operation& operation, int result) noexcept {
@@ -150,6 +158,8 @@ class io_backend {
   intrusive_list<io_operation> operations_;
   intrusive_list<io_operation> abandoned_;
   std::size_t in_flight_ = 0;
+  std::uint64_t taken_in_all_ = 0;
+  std::string reason_;
 };
 
 /// Made by the first drive that needs it, on the driving thread. Null for `io_choice::none`.

@@ -235,6 +235,7 @@ class scheduler_core {
     ring.append(t);
   }
   [[nodiscard]] std::uint64_t next_id() noexcept { return ++last_id_; }
+  [[nodiscard]] std::uint64_t spawned() const noexcept { return last_id_; }
   /// \throws tasklet_exit at teardown, std::logic_error in an observer
   void check_spawn() const {
     if (refuses_spawns_) [[unlikely]]

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <stackless/detail/config.hpp>
+
+#include <liburing.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// What of io_uring this process may use: what the kernel has, less what the environment variable
+/// STACKLESS_IO_WITHOUT names. With it a new kernel stands in for an old one.
+class uring_features {
+ public:
+  /// \throws std::system_error for a name that is none
+  uring_features();
+
+  [[nodiscard]] bool masked(std::string_view name) const noexcept;
+
+  /// The flags of a new ring, best first; the last are none. A kernel that does not know one of
+  /// them answers EINVAL.
+  [[nodiscard]] std::array<unsigned, 3> setup_flags() const noexcept;
+
+  /// \throws std::system_error that names what the backend needs and `ring` does not have
+  void require(io_uring& ring) const;
+
+ private:
+  std::string without_;  // ",name,name,"
+};
+
+}  // namespace stackless::inline STACKLESS_ABI::detail
