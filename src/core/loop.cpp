@@ -136,10 +136,12 @@ void scheduler_core::last_worker_ended() noexcept {
 void scheduler_core::finish_specially(tasklet_block& t) noexcept {
   if (t.error) t.killed = is_exit(t.error);
   if ((t.end_duties & drop_more) != 0) t.drop_callable();
-  if ((t.end_duties & let_go) != 0) release_locks(t);
   bool uncaught = false;
   if (t.error || (t.end_duties & tell_handler) != 0) uncaught = is_uncaught(t);
-  if ((t.end_duties & let_go) != 0) drop_locals(t);  // after the handler, which may use them
+  if ((t.end_duties & let_go) != 0) {
+    drop_locals(t);    // after the handler, which may use them
+    release_locks(t);  // last: what went until now may have held guards, or have locked
+  }
 #if STACKLESS_TRACKING
   if (t.error || (t.end_duties & drop_name) != 0) ended_.remember_extras(t);
 #endif

@@ -1,5 +1,9 @@
+#include <stackless/error.hpp>
 #include <stackless/snapshot.hpp>
 #include <stackless/sync/condition_variable.hpp>
+
+#include <exception>
+#include <utility>
 
 namespace stackless::inline STACKLESS_ABI {
 
@@ -29,11 +33,21 @@ class shielded {
   detail::scope_core scope_;
 };
 
+/// An error comes instead of `interrupted`: a kill follows at the next await, as a cancellation
+/// does by itself.
+void keep_for_later(const std::exception_ptr& error, std::exception_ptr interrupted) {
+  if (!detail::is_exit(interrupted)) {
+    detail::add_suppressed(error, std::move(interrupted));
+  } else if (!detail::is_exit(error)) {
+    detail::active_scheduler->current()->attention |= detail::exit_at_next;
+  }
+}
+
 }  // namespace
 
 task<> condition_variable::wait(mutex_guard& lock) {
   if (!lock.owns_lock()) detail::throw_misuse("condition_variable: the guard holds no mutex");
-  detail::mutex_core& mutex = *lock.core();
+  detail::mutex_return back(*lock.core());
   std::exception_ptr interrupted;
   try {
     co_await detail::notify_operation(core_, lock);
@@ -41,8 +55,17 @@ task<> condition_variable::wait(mutex_guard& lock) {
     interrupted = std::current_exception();
   }
   if (!lock.owns_lock()) {
-    const shielded here;  // the caller's guard must hold again, whatever has happened
-    lock = co_await detail::lock_operation(mutex);
+    if (back.core == nullptr) {
+      if (interrupted) std::rethrow_exception(interrupted);
+      detail::throw_object_gone();
+    }
+    try {
+      const shielded here;  // the caller's guard must hold again, whatever has happened
+      lock = co_await detail::lock_operation(*back.core);
+    } catch (...) {
+      if (interrupted) keep_for_later(std::current_exception(), std::move(interrupted));
+      throw;
+    }
   }
   if (interrupted) std::rethrow_exception(interrupted);
 }

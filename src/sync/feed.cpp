@@ -119,6 +119,7 @@ void feed_awaiter::orphan() noexcept {
 }
 
 bool feed_awaiter::finish_wait() {
+  (void)leave_core();
   resumed(*active_scheduler->current());
   if (receiver_ == nullptr || select_wait().outcome() == wait_outcome::closed) throw_object_gone();
   return receiver_->has_newer();

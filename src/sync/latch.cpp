@@ -2,6 +2,8 @@
 #include <stackless/snapshot.hpp>
 #include <stackless/sync/latch.hpp>
 
+#include <stdexcept>
+
 namespace stackless::inline STACKLESS_ABI::detail {
 
 namespace {
@@ -20,7 +22,7 @@ latch_core::latch_core(const object_name& name, std::size_t count)
     : sync_core(object_kind::latch, name), count_(count) {}
 
 void latch_core::count_down(std::size_t by) {
-  if (by > count_) throw_misuse("latch: counted down below zero");
+  if (by > count_) throw std::logic_error(title() + ": counted down below zero");
   count_ -= by;
   if (count_ == 0) wake_all();
 }

@@ -3,13 +3,25 @@
 #include <stackless/sync/mutex.hpp>
 #include <stackless/tasklet.hpp>
 
+#include <utility>
+
 namespace stackless::inline STACKLESS_ABI::detail {
+
+mutex_return::mutex_return(mutex_core& left) noexcept : core(&left) {
+  left.expect(*this);
+}
 
 mutex_core::mutex_core(site here) noexcept : sync_core(object_kind::mutex, here) {}
 
 mutex_core::mutex_core(const object_name& name) : sync_core(object_kind::mutex, name) {}
 
 mutex_core::~mutex_core() {
+  empty_guard();
+  while (!returning_.empty()) {
+    mutex_return& who = returning_.front();
+    who.core = nullptr;
+    intrusive_list<mutex_return>::remove(who);
+  }
   if (linked()) unlink();
 }
 
@@ -54,8 +66,13 @@ void mutex_core::disown() noexcept {
   owner = nullptr;
 }
 
+void mutex_core::empty_guard() noexcept {
+  if (guard_ != nullptr) std::exchange(guard_, nullptr)->core_ = nullptr;
+}
+
 void mutex_core::unlock() noexcept {
   disown();
+  guard_ = nullptr;
   if (!anybody_waits()) {
     locked_ = false;
     return;
@@ -85,11 +102,12 @@ void mutex_core::owner_ended() noexcept {
   unlink();
   owner = nullptr;
   broken_ = true;
-  wake_all();
+  empty_guard();  // after a repair it must not unlock what is another's
+  while (anybody_waits()) wake_first(wait_outcome::failed);
 }
 
 void mutex_core::repair() noexcept {
-  broken_ = locked_ = false;
+  if (broken_) broken_ = locked_ = false;
 }
 
 void mutex_core::describe(object_info& info, std::vector<const void*>& handles) const {

@@ -10,6 +10,7 @@ shared_mutex_core::shared_mutex_core(const object_name& name)
     : sync_core(object_kind::shared_mutex, name) {}
 
 shared_mutex_core::~shared_mutex_core() {
+  holder::empty_all(guards);
   if (linked()) unlink();
 }
 

@@ -67,6 +67,7 @@ void sync_core::turn_all_away() noexcept {
 
 sync_core::~sync_core() {
   turn_all_away();
+  while (!woken_.empty()) woken_.pop_front().object = nullptr;
   if (active_scheduler != nullptr) active_scheduler->forget(*this);
 }
 

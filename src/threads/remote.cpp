@@ -66,6 +66,7 @@ void remote_core::owner_gone() noexcept {
   if (scheduler_core* core = door::home()) core->forget(*this);
   refuse();
   leave_home();
+  granted_ = 0;  // who was woken for a value and has not run gets none
   drop_values();
   release();
 }

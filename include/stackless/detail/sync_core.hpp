@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/detail/history.hpp>
+#include <stackless/detail/intrusive_list.hpp>
 #include <stackless/detail/promise.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 #include <stackless/object_name.hpp>
@@ -17,6 +18,40 @@ enum class object_kind : std::uint8_t;
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
+class sync_core;
+
+/// The part of a guard that its object knows, so that the guard is empty when that goes.
+class holder : public list_hook {
+ public:
+  holder() noexcept = default;
+  holder(sync_core& object, intrusive_list<holder>& all) noexcept : object_(&object) {
+    all.push_back(*this);
+  }
+  ~holder() {
+    if (linked()) unlink();
+  }
+
+  void take_over(holder& other) noexcept {
+    if (other.object_ == nullptr) return;
+    object_ = other.object_;
+    insert_before(other);
+    (void)other.let_go();
+  }
+  /// It holds nothing from now on. Gives what it held.
+  sync_core* let_go() noexcept {
+    if (linked()) unlink();
+    return std::exchange(object_, nullptr);
+  }
+  [[nodiscard]] bool holds() const noexcept { return object_ != nullptr; }
+
+  static void empty_all(intrusive_list<holder>& all) noexcept {
+    while (!all.empty()) (void)all.front().let_go();
+  }
+
+ private:
+  sync_core* object_ = nullptr;
+};
+
 /// What all of sync/ have in common: a name, and a queue that is served first come, first served.
 class sync_core : public wait_object {
  public:
@@ -25,6 +60,8 @@ class sync_core : public wait_object {
     return true;
   }
   void enqueue(wait& w) noexcept { waiting_.push_back(w); }
+  /// One that was woken runs again.
+  void left_by(wait& w) noexcept { woken_.remove(w); }
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 
   /// Remembers what was done with it, for reports. A wait that begins is only for the history.
@@ -50,13 +87,14 @@ class sync_core : public wait_object {
   sync_core(object_kind kind, site here) noexcept : made_at_(here), kind_(kind) {}
   sync_core(object_kind kind, const object_name& name)
       : name_(name.text()), made_at_(name.at()), kind_(kind) {}
-  /// Whoever still waits is told that this is gone.
+  /// Whoever still waits is told that this is gone, and so is who was woken and has not run.
   ~sync_core();
 
   /// The first in the queue has what it waits for, and goes to the tail of its ring.
-  void wake_first() noexcept {
+  void wake_first(wait_outcome how = wait_outcome::done) noexcept {
     wait& first = waiting_.pop_front();
-    first.owner->home->wake(first);
+    woken_.push_back(first);
+    first.owner->home->wake(first, how);
   }
   void wake_all() noexcept {
     while (!waiting_.empty()) wake_first();
@@ -70,6 +108,7 @@ class sync_core : public wait_object {
 
  private:
   wait_queue waiting_;
+  wait_queue woken_;  ///< and have not run since
   std::string name_;
   site made_at_;
   object_kind kind_;
@@ -83,7 +122,8 @@ class sync_core : public wait_object {
 
 /// Waits until `Core` grants it. `Core` has
 ///   - `bool try_take(wait&)`: takes at once what the wait asks for;
-///   - `void give_back(wait&)`: what was granted, to one that was killed before it ran.
+///   - `void give_back(wait&)`: what was granted, to one that was killed before it ran;
+///   - `grants_an_event`: it has happened, also when the core is gone before the waiter runs.
 template <class Core>
 class sync_awaiter {
  public:
@@ -119,13 +159,30 @@ class sync_awaiter {
  protected:
   void finish() {
     tasklet_block& me = *active_scheduler->current();
-    if ((me.attention & raise_here) != 0 && wait_.outcome() == wait_outcome::done) [[unlikely]]
+    const bool is_there = leave_core();
+    if ((me.attention & raise_here) != 0 && wait_.outcome() == wait_outcome::done && is_there)
+        [[unlikely]]
       core().give_back(wait_);
     resumed(me);
     if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
       throw_object_gone();
+    if constexpr (!requires { Core::grants_an_event; }) {
+      if (!is_there) [[unlikely]]
+        throw_object_gone();
+    }
+  }
+  /// After the wait, first. False: the core is gone, and was there when it woke this.
+  bool leave_core() noexcept {
+    if (wait_.object == nullptr) [[unlikely]]
+      return false;
+    if (wait_.outcome() == wait_outcome::done || was_refused()) core().left_by(wait_);
+    return true;
   }
   [[nodiscard]] Core& core() noexcept { return static_cast<Core&>(*wait_.object); }
+  /// The core has ended this wait by an error of its own; nothing was granted.
+  [[nodiscard]] bool was_refused() const noexcept {
+    return wait_.outcome() == wait_outcome::failed;
+  }
 
  private:
   wait wait_;

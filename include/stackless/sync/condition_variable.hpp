@@ -10,6 +10,8 @@ namespace detail {
 
 class condition_core final : public sync_core {
  public:
+  static constexpr bool grants_an_event = true;
+
   explicit condition_core(site here) noexcept;
   explicit condition_core(const object_name& name);
 

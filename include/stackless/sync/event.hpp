@@ -8,6 +8,8 @@ namespace detail {
 
 class event_core final : public sync_core {
  public:
+  static constexpr bool grants_an_event = true;
+
   event_core(site here, bool automatic) noexcept;
   event_core(const object_name& name, bool automatic);
 

@@ -10,6 +10,8 @@ namespace detail {
 
 class latch_core final : public sync_core {
  public:
+  static constexpr bool grants_an_event = true;
+
   latch_core(std::size_t count, site here) noexcept;
   latch_core(const object_name& name, std::size_t count);
 
@@ -26,17 +28,23 @@ class latch_core final : public sync_core {
 
 class barrier_core final : public sync_core {
  public:
+  static constexpr bool grants_an_event = true;
+
   barrier_core(std::size_t parties, site here);
   barrier_core(const object_name& name, std::size_t parties);
 
   /// True for the last one, who lets the others go.
   bool try_take(wait&) noexcept {
-    if (++arrived_ != parties_) return false;
+    if (arrived_ + 1 != parties_) return false;
     arrived_ = 0;
     wake_all();
     return true;
   }
   static void give_back(wait&) noexcept {}
+  void enqueue(wait& w) noexcept {
+    ++arrived_;
+    sync_core::enqueue(w);
+  }
   [[nodiscard]] bool withdraw(wait& w) noexcept override {
     --arrived_;
     return sync_core::withdraw(w);

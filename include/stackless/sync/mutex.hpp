@@ -16,6 +16,11 @@
 namespace stackless::inline STACKLESS_ABI {
 
 class mutex;
+class mutex_guard;
+
+namespace detail {
+class mutex_core;
+}  // namespace detail
 
 /// The owner of a mutex ended, or was killed, and had not unlocked it: what the mutex protects may
 /// be half done. Raised in those who wait and in those who come later.
@@ -25,6 +30,16 @@ class broken_mutex : public std::runtime_error {
 };
 
 namespace detail {
+
+/// Of one who has unlocked a mutex to wait for something else, and will lock it again.
+struct mutex_return : list_hook {
+  explicit mutex_return(mutex_core& left) noexcept;
+  ~mutex_return() {
+    if (linked()) unlink();
+  }
+
+  mutex_core* core;  ///< null: it is gone
+};
 
 class mutex_core final : public sync_core, public lock_core {
  public:
@@ -46,12 +61,12 @@ class mutex_core final : public sync_core, public lock_core {
   void note_locked(site here, bool attempted = false) noexcept;
   /// In what is kept about the orders of locks; 0: in none.
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
-  void check_granted() const {
-    if (broken_) [[unlikely]]
-      throw_broken();
-  }
+  [[noreturn]] void throw_broken() const;
   [[nodiscard]] bool locked() const noexcept { return locked_; }
   void disown() noexcept;
+  /// Where its guard is now; null: it has none.
+  void guarded_by(mutex_guard* guard) noexcept { guard_ = guard; }
+  void expect(mutex_return& who) noexcept { returning_.push_back(who); }
   void repair() noexcept;
 
   [[nodiscard]] tasklet_block* needed() noexcept override { return owner; }
@@ -62,8 +77,10 @@ class mutex_core final : public sync_core, public lock_core {
   void take(tasklet_block* t) noexcept;
   void note_order(site here) noexcept;
   [[nodiscard]] bool refuse() const;
-  [[noreturn]] void throw_broken() const;
+  void empty_guard() noexcept;
 
+  mutex_guard* guard_ = nullptr;
+  intrusive_list<mutex_return> returning_;
   bool locked_ = false;
   bool broken_ = false;
   std::uint64_t number_ = 0;
@@ -72,15 +89,16 @@ class mutex_core final : public sync_core, public lock_core {
 
 }  // namespace detail
 
-/// Holds a mutex, and unlocks it at its end. Empty after a move.
+/// Holds a mutex, and unlocks it at its end. Empty after a move, and when the mutex is gone or its
+/// owner has ended.
 class [[nodiscard("the mutex is unlocked when the guard ends")]] mutex_guard {
  public:
   mutex_guard() noexcept = default;
-  mutex_guard(mutex_guard&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  mutex_guard(mutex_guard&& other) noexcept { take_over(other); }
   mutex_guard& operator=(mutex_guard&& other) noexcept {
     if (this != &other) {
       unlock();
-      core_ = std::exchange(other.core_, nullptr);
+      take_over(other);
     }
     return *this;
   }
@@ -100,10 +118,17 @@ class [[nodiscard("the mutex is unlocked when the guard ends")]] mutex_guard {
   }
 
   /// For the library.
-  explicit mutex_guard(detail::mutex_core& core) noexcept : core_(&core) {}
+  explicit mutex_guard(detail::mutex_core& core) noexcept : core_(&core) { core.guarded_by(this); }
   [[nodiscard]] detail::mutex_core* core() const noexcept { return core_; }
 
  private:
+  friend detail::mutex_core;
+
+  void take_over(mutex_guard& other) noexcept {
+    core_ = std::exchange(other.core_, nullptr);
+    if (core_ != nullptr) core_->guarded_by(this);
+  }
+
   detail::mutex_core* core_ = nullptr;
 };
 
@@ -115,7 +140,8 @@ class lock_awaiter : public sync_awaiter<mutex_core> {
       : sync_awaiter<mutex_core>(core, wait_kind::lock) {}
   mutex_guard await_resume(site here = site::current()) {
     finish();
-    core().check_granted();
+    if (was_refused()) [[unlikely]]
+      core().throw_broken();
     core().note_locked(here);
     return mutex_guard(core());
   }
@@ -137,7 +163,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] lock_operati
 /// circle of owners that wait for each other, is a deadlock and raised at once. A guard that is to
 /// be unlocked by another tasklet must be disowned.
 ///
-/// **Lifetime**: must outlive its guards; who waits when it goes gets `object_gone`.
+/// **Lifetime**: when it goes its guard is empty, and who waits gets `object_gone`.
 /// **Threads**: of one scheduler.
 class mutex {
  public:
@@ -161,7 +187,8 @@ class mutex {
   }
 
   [[nodiscard]] bool is_locked() const noexcept { return core_.locked(); }
-  /// Says that what it protects is in order again. Nothing if it is not broken.
+  /// Says that what it protects is in order again. Nothing if it is not broken. Who was woken
+  /// because it broke raises all the same.
   void repair() noexcept { core_.repair(); }
 
   /// For the library.

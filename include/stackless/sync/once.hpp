@@ -25,7 +25,7 @@ class once {
     const mutex_guard alone = co_await running_.lock();
     if (done_) co_return;
     co_await f();
-    done_ = true;
+    if (alone.owns_lock()) done_ = true;  // else this is gone
   }
 
   [[nodiscard]] bool done() const noexcept { return done_; }

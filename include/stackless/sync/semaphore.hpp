@@ -14,6 +14,9 @@ class semaphore_core final : public sync_core {
  public:
   semaphore_core(std::size_t units, site here) noexcept;
   semaphore_core(const object_name& name, std::size_t units);
+  ~semaphore_core() { holder::empty_all(held); }
+
+  intrusive_list<holder> held;  ///< units, by their guards
 
   bool try_take(wait&) noexcept { return try_acquire(); }
   void give_back(wait&) noexcept { release(1); }
@@ -22,6 +25,8 @@ class semaphore_core final : public sync_core {
     --units_;
     return true;
   }
+  /// \throws std::logic_error
+  void check_room(std::size_t units) const;
   void release(std::size_t units) noexcept;
   [[nodiscard]] std::size_t available() const noexcept { return units_; }
 
@@ -33,31 +38,33 @@ class semaphore_core final : public sync_core {
 
 }  // namespace detail
 
-/// Holds one unit of a semaphore, and gives it back at its end. Empty after a move.
+/// Holds one unit of a semaphore, and gives it back at its end. Empty after a move, and when the
+/// semaphore is gone.
 class [[nodiscard("the unit goes back when this ends")]] semaphore_unit {
  public:
   semaphore_unit() noexcept = default;
-  semaphore_unit(semaphore_unit&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  semaphore_unit(semaphore_unit&& other) noexcept { holder_.take_over(other.holder_); }
   semaphore_unit& operator=(semaphore_unit&& other) noexcept {
     if (this != &other) {
       release();
-      core_ = std::exchange(other.core_, nullptr);
+      holder_.take_over(other.holder_);
     }
     return *this;
   }
   ~semaphore_unit() { release(); }
 
   void release() noexcept {
-    if (core_ != nullptr) std::exchange(core_, nullptr)->release(1);
+    if (detail::sync_core* core = holder_.let_go())
+      static_cast<detail::semaphore_core*>(core)->release(1);
   }
   /// Never gives it back: somebody else calls `semaphore::release`.
-  void keep() noexcept { core_ = nullptr; }
+  void keep() noexcept { (void)holder_.let_go(); }
 
   /// For the library.
-  explicit semaphore_unit(detail::semaphore_core& core) noexcept : core_(&core) {}
+  explicit semaphore_unit(detail::semaphore_core& core) noexcept : holder_(core, core.held) {}
 
  private:
-  detail::semaphore_core* core_ = nullptr;
+  detail::holder holder_;
 };
 
 namespace detail {
@@ -85,7 +92,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] acquire_oper
 
 /// A number of units; who wants one waits until there is one. First come, first served.
 ///
-/// **Lifetime**: must outlive its units; who waits when it goes gets `object_gone`.
+/// **Lifetime**: when it goes the units are empty, and who waits gets `object_gone`.
 /// **Threads**: of one scheduler.
 class semaphore {
  public:
@@ -104,7 +111,9 @@ class semaphore {
     return std::optional<semaphore_unit>(std::in_place, core_);
   }
   /// Adds units. A plain function. **Wakes**: as many who wait go to the tail, in their order.
-  void release(std::size_t units = 1, detail::site here = detail::site::current()) noexcept {
+  /// **Errors**: `std::logic_error` for more than can be counted; none is added then.
+  void release(std::size_t units = 1, detail::site here = detail::site::current()) {
+    core_.check_room(units);
     core_.note(detail::action_kind::release, detail::action_outcome::done, here);
     core_.release(units);
   }

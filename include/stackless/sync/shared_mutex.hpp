@@ -26,6 +26,7 @@ class shared_mutex_core final : public sync_core, public lock_core {
   [[nodiscard]] bool try_lock_shared() noexcept;
   void unlock() noexcept;
   void unlock_shared() noexcept;
+  intrusive_list<holder> guards;
   [[nodiscard]] bool withdraw(wait& w) noexcept override;
   [[nodiscard]] tasklet_block* needed() noexcept override { return owner; }
   void owner_ended() noexcept override;
@@ -40,26 +41,26 @@ class shared_mutex_core final : public sync_core, public lock_core {
   bool written_ = false;
 };
 
-/// Holds a shared_mutex in one of the two ways, and unlocks it at its end. Empty after a move.
+/// Holds a shared_mutex in one of the two ways, and unlocks it at its end. Empty after a move, and
+/// when the mutex is gone.
 template <bool Shared>
 class [[nodiscard("the mutex is unlocked when the guard ends")]] shared_mutex_guard {
  public:
   shared_mutex_guard() noexcept = default;
-  explicit shared_mutex_guard(shared_mutex_core& core) noexcept : core_(&core) {}
-  shared_mutex_guard(shared_mutex_guard&& other) noexcept
-      : core_(std::exchange(other.core_, nullptr)) {}
+  explicit shared_mutex_guard(shared_mutex_core& core) noexcept : holder_(core, core.guards) {}
+  shared_mutex_guard(shared_mutex_guard&& other) noexcept { holder_.take_over(other.holder_); }
   shared_mutex_guard& operator=(shared_mutex_guard&& other) noexcept {
     if (this != &other) {
       unlock();
-      core_ = std::exchange(other.core_, nullptr);
+      holder_.take_over(other.holder_);
     }
     return *this;
   }
   ~shared_mutex_guard() { unlock(); }
 
-  [[nodiscard]] bool owns_lock() const noexcept { return core_ != nullptr; }
+  [[nodiscard]] bool owns_lock() const noexcept { return holder_.holds(); }
   void unlock() noexcept {
-    shared_mutex_core* core = std::exchange(core_, nullptr);
+    auto* core = static_cast<shared_mutex_core*>(holder_.let_go());
     if (core == nullptr) return;
     core->note(action_kind::unlock, action_outcome::done, {});
     if constexpr (Shared) {
@@ -70,7 +71,7 @@ class [[nodiscard("the mutex is unlocked when the guard ends")]] shared_mutex_gu
   }
 
  private:
-  shared_mutex_core* core_ = nullptr;
+  holder holder_;
 };
 
 template <bool Shared>
@@ -102,7 +103,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] shared_lock_
 /// Many who read, or one who writes. First come, first served: who wants to read waits behind one
 /// who wants to write, so that neither starves. It knows who writes, but not who reads.
 ///
-/// **Lifetime**: must outlive its guards; who waits when it goes gets `object_gone`.
+/// **Lifetime**: when it goes its guards are empty, and who waits gets `object_gone`.
 /// **Threads**: of one scheduler.
 class shared_mutex {
  public:
