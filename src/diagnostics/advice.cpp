@@ -55,9 +55,13 @@ std::vector<const object_info*> objects_of_the_core(
 ) {
   std::vector<const object_info*> objects;
   std::unordered_set<const object_info*> seen;
-  for (std::uint64_t id : found.core) {
-    const object_info* object = waited_for(state, id);
+  const auto add = [&](const object_info* object) {
     if (object != nullptr && seen.insert(object).second) objects.push_back(object);
+  };
+  for (std::uint64_t id : found.core) {
+    const wait_info& waits = state.find_tasklet(id)->waits;
+    if (waits.cases.empty()) add(state.find_object(waits.object));
+    for (const wait_case& each : waits.cases) add(state.find_object(each.object));
   }
   return objects;
 }

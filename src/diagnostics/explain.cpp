@@ -95,9 +95,19 @@ class sentence {
   }
 
   [[nodiscard]] std::string purpose(const tasklet_info& t) const {
-    const object_info* object = state_.find_object(t.waits.object);
+    constexpr std::size_t most_cases = 3;
+    if (t.waits.cases.empty() || t.waits.cases.size() > most_cases)
+      return purpose(t.waits.operation, t.waits.object);
+    std::string text;
+    for (const wait_case& each : t.waits.cases)
+      text += (text.empty() ? "" : ", or ") + purpose(each.operation, each.object);
+    return text;
+  }
+
+  [[nodiscard]] std::string purpose(operation_kind operation, std::uint64_t object_id) const {
+    const object_info* object = state_.find_object(object_id);
     if (object == nullptr) return "for ever";
-    switch (t.waits.operation) {
+    switch (operation) {
     case operation_kind::receive:
       return "to receive from " + called(*object);
     case operation_kind::send:
@@ -122,9 +132,39 @@ class sentence {
 
   [[nodiscard]] std::string each_wait(std::string_view for_what) const {
     return fmt::format(
-        "{} each wait for {} {}", names(),
-        found_.core.size() == 2 ? "the other" : "another of them", for_what
+        "{} each wait for {} {}{}", names(),
+        found_.core.size() == 2 ? "the other" : "another of them", for_what, about_selects()
     );
+  }
+
+  /// A select has several ways out; that all of them lead back is what makes it part of the core.
+  [[nodiscard]] std::string about_selects() const {
+    std::vector<std::string> who;
+    for (std::uint64_t id : found_.core) {
+      const std::vector<wait_case>& cases = state_.find_tasklet(id)->waits.cases;
+      if (cases.empty()) continue;
+      // An event might be set by anybody, and a channel used by who holds it outside the tasklets.
+      if (std::any_of(cases.begin(), cases.end(), [&](const wait_case& each) {
+            return could_be_anybodys(each);
+          }))
+        return {};
+      who.push_back(name(id));
+    }
+    if (who.empty()) return {};
+    return fmt::format(
+        "; every case of the select in {} needs {}", listed(who, 3),
+        found_.core.size() == 2 ? "the other" : "one of them"
+    );
+  }
+
+  [[nodiscard]] bool could_be_anybodys(const wait_case& each) const {
+    const object_info* object = state_.find_object(each.object);
+    if (object == nullptr) return true;
+    if (object->kind != object_kind::channel) return object->tasklet == 0;
+    return !state_.tracked ||
+           std::any_of(object->holders.begin(), object->holders.end(), [&](const holder_info& h) {
+             return h.tasklet == 0 && could_help(*object, h);
+           });
   }
 
   [[nodiscard]] std::string circular_wait() const {
@@ -146,8 +186,8 @@ class sentence {
     const tasklet_info& a = *state_.find_tasklet(found_.core[0]);
     const tasklet_info& b = *state_.find_tasklet(found_.core[1]);
     return fmt::format(
-        "{} waits {} and {} waits {}: each needs the other to go on first", name(a.id), purpose(a),
-        name(b.id), purpose(b)
+        "{} waits {} and {} waits {}: each needs the other to go on first{}", name(a.id),
+        purpose(a), name(b.id), purpose(b), about_selects()
     );
   }
 

@@ -14,10 +14,13 @@ struct knot {
 
 /// The smallest set of tasklets that explains why `told` (or, for `none`, anybody) waits.
 [[nodiscard]] knot find_knot(
-    const snapshot_data& state,
-    const wait_graph& by_handle,
-    const wait_graph& by_reference,
-    wait_graph::index told
+    const wait_graph& by_handle, const wait_graph& by_reference, wait_graph::index told
+);
+
+/// The knots, all stuck, that `members` fall into; `members` are one knot of `by_reference`. Where
+/// only what a tasklet without a spawner might know ties them together, they are not one.
+[[nodiscard]] std::vector<std::vector<wait_graph::index>> untied(
+    const wait_graph& by_reference, std::vector<wait_graph::index> members
 );
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -66,12 +66,10 @@ deadlock_report make_report(snapshot_data state, std::uint64_t told) {
 }
 
 std::vector<deadlock_report> stall_reports(const snapshot_data& state) {
-  constexpr std::size_t most_reports = 16;
   std::vector<deadlock_report> reports;
-  for (finding& found : find_stuck(state)) {
-    if (reports.size() == most_reports) break;
+  constexpr std::size_t most_reports = 16;
+  for (finding& found : find_stuck(state, most_reports))
     reports.push_back(describe(state, std::move(found), grade::likely));
-  }
   return reports;
 }
 
@@ -142,16 +140,9 @@ deadlock_report explain(snapshot_data state, std::uint64_t told) {
     );
   }
 
-  std::vector<finding> stuck = detail::find_stuck(state);
-  auto chosen = stuck.begin();
-  if (told != 0)
-    chosen = std::find_if(stuck.begin(), stuck.end(), [&](const finding& each) {
-      const detail::wait_graph::index t = detail::index_of(state, told);
-      return std::find(each.core.begin(), each.core.end(), told) != each.core.end() ||
-             (t != detail::wait_graph::none && each.behind[t] != 0);
-    });
-  if (chosen != stuck.end())
-    return detail::describe(std::move(state), std::move(*chosen), grade::likely);
+  std::vector<finding> stuck = detail::find_stuck(state, 1, told);
+  if (!stuck.empty())
+    return detail::describe(std::move(state), std::move(stuck.front()), grade::likely);
 
   deadlock_report report;
   report.certainty = grade::likely;

@@ -3,6 +3,7 @@
 #include "diagnostics/knot.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -32,7 +33,7 @@ bool missed_a_value(const snapshot_data& state, const tasklet_info& t) {
 /// Those who wait for the end of `t` and are the only ones who could do what it waits for: the one
 /// with the lowest id, and who stands between them. Empty: there are none, or that is not certain.
 std::vector<std::uint64_t> joins_that_close_a_circle(
-    const snapshot_data& state, const wait_graph& graph, index t, const object_info& object
+    const snapshot_data& state, const wait_facts& facts, index t, const object_info& object
 ) {
   index helper = wait_graph::none;
   bool outside = !state.tracked;
@@ -40,11 +41,11 @@ std::vector<std::uint64_t> joins_that_close_a_circle(
     if (!could_help(object, holder)) continue;
     outside |= holder.tasklet == 0;
     const index h = index_of(state, holder.tasklet);
-    if (h != wait_graph::none && h != t && graph.stand_in(h) == t) helper = std::min(helper, h);
+    if (h != wait_graph::none && h != t && facts.stand_in(h) == t) helper = std::min(helper, h);
   }
   for (index other = 0; outside && helper == wait_graph::none && other < state.tasklets.size();
        ++other)
-    if (other != t && graph.stand_in(other) == t) helper = other;
+    if (other != t && facts.stand_in(other) == t) helper = other;
   if (helper == wait_graph::none) return {};
 
   // Somebody who has ended may be the one who should have done it.
@@ -53,7 +54,7 @@ std::vector<std::uint64_t> joins_that_close_a_circle(
   if (has_ended(state, last) || (!state.ended.empty() && last != helper_id)) return {};
 
   std::vector<std::uint64_t> circle;
-  for (index member = helper; member != t; member = graph.joined_by(member))
+  for (index member = helper; member != t; member = facts.joined_by(member))
     circle.push_back(state.tasklets[member].id);
   circle.push_back(state.tasklets[t].id);
   return circle;
@@ -81,7 +82,7 @@ bool held_outside(const object_info& object) {
   });
 }
 
-void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& found) {
+void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& found) {
   const tasklet_info& t = info_of(state, found.core.front());
   found.subject = t.id;
   if (t.never_started && t.state == tasklet_state::paused) {
@@ -108,7 +109,7 @@ void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& f
   if (state.host_driven && held_outside(*object)) return;
   if (!found.only_core) return;
   const index self = index_of(state, t.id);
-  if (auto circle = joins_that_close_a_circle(state, graph, self, *object); !circle.empty()) {
+  if (auto circle = joins_that_close_a_circle(state, facts, self, *object); !circle.empty()) {
     found.why = verdict::join_cycle;
     found.core = std::move(circle);
   } else if (t.waits.operation == operation_kind::send && object->capacity != 0) {
@@ -120,29 +121,34 @@ void judge_alone(const snapshot_data& state, const wait_graph& graph, finding& f
   }
 }
 
+/// Each of the core waits by itself only, or in a select whose every case leads back to the core.
 void judge_together(const snapshot_data& state, finding& found) {
-  const wait_info& first = info_of(state, found.core.front()).waits;
-  bool same_operation = true;
+  bool all_receive = true;
+  bool all_send = true;
+  bool all_join = true;
   bool same_object = true;
+  const std::uint64_t object = info_of(state, found.core.front()).waits.object;
+  const auto look_at = [&](operation_kind operation) {
+    all_receive &= operation == operation_kind::receive;
+    all_send &= operation == operation_kind::send;
+  };
   for (std::uint64_t id : found.core) {
     const tasklet_info& t = info_of(state, id);
-    same_operation = same_operation && t.waits.operation == first.operation;
-    same_object = same_object && t.waits.object == first.object;
+    if (t.waits.cases.empty()) look_at(t.waits.operation);
+    for (const wait_case& each : t.waits.cases) look_at(each.operation);
+    all_join &= is_join(t);
+    same_object &= t.waits.object == object;  // a select is an object of its own
     if (found.subject == 0 && missed_a_value(state, t)) found.subject = id;
   }
   if (found.subject != 0) {
     found.why = verdict::lost_notification;
-  } else if (std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
-               return is_join(info_of(state, id));
-             })) {
+  } else if (all_join) {
     found.why = verdict::join_cycle;
-  } else if (info_of(state, found.core.front()).waits.operation != operation_kind::receive &&
-             info_of(state, found.core.front()).waits.operation != operation_kind::send) {
-    found.why = verdict::circular_wait;
-  } else if (same_operation && same_object) {
-    found.why = first.operation == operation_kind::receive ? verdict::orphaned_channel
-                                                           : verdict::buffer_full_without_receiver;
-  } else if (same_operation && first.operation == operation_kind::receive) {
+  } else if (same_object && all_receive) {
+    found.why = verdict::orphaned_channel;
+  } else if (same_object && all_send) {
+    found.why = verdict::buffer_full_without_receiver;
+  } else if (all_receive) {
     found.why = verdict::mutual_receive;
   } else {
     found.why = verdict::circular_wait;
@@ -161,34 +167,29 @@ namespace {
 /// Follows locks to their owners and joins to those who are joined. The circle that this ends in;
 /// `visited`: which start each has been seen from, so that nobody is followed twice.
 std::vector<index> circle_of_owners(
-    const snapshot_data& state, const wait_graph& graph, index start, std::vector<index>& visited
+    const wait_facts& facts, index start, std::vector<index>& visited
 ) {
-  const auto next = [&](index t) {
-    if (!waits_for_others(state.tasklets[t])) return wait_graph::none;
-    const index owner = owner_awaited(state, state.tasklets[t]);
-    return owner != wait_graph::none ? owner : graph.joined_by(t);
-  };
   index t = start;
   while (t != wait_graph::none && visited[t] == wait_graph::none) {
     visited[t] = start;
-    t = next(t);
+    t = facts.needed_by(t);
   }
   if (t == wait_graph::none || visited[t] != start) return {};
   std::vector<index> circle;
-  for (index member = t; circle.empty() || member != t; member = next(member))
+  for (index member = t; circle.empty() || member != t; member = facts.needed_by(member))
     circle.push_back(member);
   return circle;
 }
 
 /// Nothing but the owners could end such a circle, whatever else goes on.
-bool judge_owners(const snapshot_data& state, const wait_graph& graph, index told, finding& found) {
+bool judge_owners(const snapshot_data& state, const wait_facts& facts, index told, finding& found) {
   std::vector<index> visited(state.tasklets.size(), wait_graph::none);
   std::vector<index> circle;
   if (told != wait_graph::none) {
-    circle = circle_of_owners(state, graph, told, visited);
+    circle = circle_of_owners(facts, told, visited);
   } else {
     for (index t = 0; t < state.tasklets.size() && circle.empty(); ++t)
-      circle = circle_of_owners(state, graph, t, visited);
+      circle = circle_of_owners(facts, t, visited);
   }
   if (circle.empty()) return false;
   std::sort(circle.begin(), circle.end());
@@ -204,16 +205,19 @@ bool judge_owners(const snapshot_data& state, const wait_graph& graph, index tol
 }
 
 /// No end is left that could send, or receive, whatever else goes on.
-bool judge_orphans(const snapshot_data& state, index told, finding& found) {
+bool judge_orphans(
+    const snapshot_data& state, const wait_facts& facts, index told, finding& found
+) {
   index first = told;
   for (index t = 0; told == wait_graph::none && first == wait_graph::none; ++t) {
-    if (t == state.tasklets.size()) return false;
-    if (is_orphaned(state, state.tasklets[t])) first = t;
+    if (t == facts.tasklets()) return false;
+    if (facts.is_orphaned(t)) first = t;
   }
+  if (!facts.is_orphaned(first)) return false;
   const tasklet_info& subject = state.tasklets[first];
-  if (!is_orphaned(state, subject)) return false;
-  for (const tasklet_info& t : state.tasklets)
-    if (t.waits.object == subject.waits.object && is_orphaned(state, t)) found.core.push_back(t.id);
+  for (index t = 0; t < facts.tasklets(); ++t)
+    if (facts.is_orphaned(t) && state.tasklets[t].waits.object == subject.waits.object)
+      found.core.push_back(state.tasklets[t].id);
   found.subject = subject.id;
   found.why = verdict::orphaned_channel;
   return true;
@@ -243,29 +247,27 @@ bool can_go_on(const snapshot_data& state) {
 std::optional<finding> find_owner_circle(const snapshot_data& state, std::uint64_t told) {
   finding found;
   found.behind.assign(state.tasklets.size(), 0);
-  const wait_graph graph(state, reach::by_handle);
-  if (!judge_owners(state, graph, told == 0 ? wait_graph::none : index_of(state, told), found))
+  const auto facts = std::make_shared<wait_facts>(state);
+  if (!judge_owners(state, *facts, told == 0 ? wait_graph::none : index_of(state, told), found))
     return std::nullopt;
-  mark_those_behind(state, graph, found);
+  mark_those_behind(state, wait_graph(facts, reach::by_handle), found);
   return found;
 }
 
-std::vector<finding> find_stuck(const snapshot_data& state) {
+std::vector<finding> find_stuck(const snapshot_data& state, std::size_t most, std::uint64_t told) {
   std::vector<finding> all;
-  if (!state.tracked) return all;
+  const index told_index = told == 0 ? wait_graph::none : index_of(state, told);
+  if (!state.tracked || (told != 0 && told_index == wait_graph::none)) return all;
   const wait_graph graph(state, reach::by_reference);
-  for (const std::vector<index>& members : graph.knots()) {
-    const bool stuck = std::all_of(members.begin(), members.end(), [&](index t) {
-      const tasklet_info& info = state.tasklets[t];
-      return waits_for_others(info) && !info.wakes_nobody && !info.has_way_out &&
-             !graph.could_be_anybodys(state, t);
-    });
-    if (!stuck) continue;
+  const wait_facts& facts = graph.facts();
+  std::vector<bool> asked_for(state.tasklets.size(), told == 0);
+  if (told != 0) asked_for = graph.reached_from(told_index);
+  const auto judge = [&](const std::vector<index>& members) {
     finding found;
     found.behind.assign(state.tasklets.size(), 0);
     for (index t : members) found.core.push_back(state.tasklets[t].id);
     if (members.size() == 1) {
-      judge_alone(state, graph, found);
+      judge_alone(state, facts, found);
     } else {
       judge_together(state, found);
     }
@@ -274,6 +276,17 @@ std::vector<finding> find_stuck(const snapshot_data& state) {
       found.why = verdict::leaked;
     mark_those_behind(state, graph, found);
     all.push_back(std::move(found));
+  };
+  for (std::vector<index>& members : graph.knots()) {
+    const bool stuck = std::all_of(members.begin(), members.end(), [&](index t) {
+      return facts.is_stuck(t) && !state.tasklets[t].has_way_out && !facts.could_be_anybodys(t);
+    });
+    if (!stuck) continue;
+    for (const std::vector<index>& part : untied(graph, std::move(members))) {
+      if (std::none_of(part.begin(), part.end(), [&](index t) { return asked_for[t]; })) continue;
+      if (all.size() == most) return all;
+      judge(part);
+    }
   }
   return all;
 }
@@ -283,20 +296,21 @@ finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   found.behind.assign(state.tasklets.size(), 0);
   if (state.tasklets.empty()) return found;
 
-  const wait_graph by_handle(state, reach::by_handle);
-  const wait_graph by_reference(state, reach::by_reference);
+  const auto facts = std::make_shared<wait_facts>(state);
   const index told_index = told == 0 ? wait_graph::none : index_of(state, told);
-  if (judge_orphans(state, told_index, found) ||
-      judge_owners(state, by_handle, told_index, found)) {
+  const bool is_judged = judge_orphans(state, *facts, told_index, found) ||
+                         judge_owners(state, *facts, told_index, found);
+  const wait_graph by_handle(facts, reach::by_handle);
+  if (is_judged) {
     mark_those_behind(state, by_handle, found);
     return found;
   }
-  const knot chosen = find_knot(state, by_handle, by_reference, told_index);
+  const knot chosen = find_knot(by_handle, wait_graph(facts, reach::by_reference), told_index);
   found.only_core = chosen.closed;
   for (index t : chosen.members) found.core.push_back(state.tasklets[t].id);
 
   if (found.core.size() == 1) {
-    judge_alone(state, by_reference, found);
+    judge_alone(state, *facts, found);
   } else if (found.core.size() > 1) {
     judge_together(state, found);
   }

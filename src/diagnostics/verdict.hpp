@@ -36,7 +36,10 @@ struct finding {
 [[nodiscard]] bool is_held_up(const tasklet_info& t);
 
 /// What is stuck though the scheduler is not quiescent: sets that only they themselves could free.
-[[nodiscard]] std::vector<finding> find_stuck(const snapshot_data& state);
+/// The first `most` of them, of those for which `told` waits or, for 0, of all.
+[[nodiscard]] std::vector<finding> find_stuck(
+    const snapshot_data& state, std::size_t most, std::uint64_t told = 0
+);
 
 /// One sentence, without a full stop.
 [[nodiscard]] std::string explain(const snapshot_data& state, const finding& found);

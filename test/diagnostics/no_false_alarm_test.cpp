@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <coroutine>
 #include <csignal>
 #include <cstdint>
 #include <deque>
@@ -196,6 +197,19 @@ void check_quiet(const scheduler_options& options, Body body) {
   CHECK(watcher.stalls == 0);
 }
 
+/// An awaitable of another library, which goes on in a thread of its own.
+struct completed_in {
+  std::thread& place;
+  static bool await_ready() noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> h) const {
+    place = std::thread([h] {
+      std::this_thread::sleep_for(20ms);
+      h.resume();
+    });
+  }
+  static void await_resume() noexcept {}
+};
+
 /// Waits for a channel that `wake` sends on when it has been woken itself.
 template <class Wake>
 task<> woken_by(Wake wake) {
@@ -278,4 +292,86 @@ TEST_CASE("no report: woken by an I/O completion") {
       co_await later.join();
     });
   }
+}
+
+TEST_CASE("no report: woken by a foreign thread") {
+  for (const io_choice io : {io_choice::none, io_choice::epoll, io_choice::automatic}) {
+    check_quiet(with(io), []() -> task<> {  // by a notification
+      external_source source;
+      std::thread other([notifier = source.notifier()] {
+        std::this_thread::sleep_for(20ms);
+        notifier.notify();
+      });
+      co_await woken_by([&]() -> task<> { co_await source.wait(); });
+      other.join();
+    });
+    check_quiet(with(io), []() -> task<> {  // by a value
+      remote<int> in(1);
+      std::thread other([to = in.sender()] {
+        std::this_thread::sleep_for(20ms);
+        (void)to.send(7);
+      });
+      co_await woken_by([&]() -> task<> { CHECK(co_await in.next() == 7); });
+      other.join();
+    });
+    check_quiet(with(io), []() -> task<> {  // by the end of the last who could have sent one
+      remote<int> in(1);
+      std::thread other([to = in.sender()] { std::this_thread::sleep_for(20ms); });
+      co_await woken_by([&]() -> task<> { CHECK_FALSE(co_await in.next()); });
+      other.join();
+    });
+    check_quiet(with(io), []() -> task<> {  // through an awaitable of another library
+      std::thread other;
+      co_await woken_by([&]() -> task<> { co_await completed_in{other}; });
+      other.join();
+    });
+  }
+}
+
+TEST_CASE("no report: one case of a select is served, late") {
+  check_quiet(with(io_choice::none), []() -> task<> {  // by a tasklet that sleeps
+    channel<int> never;
+    channel<int> late;
+    const auto server = spawn(
+        [](channel<int> out) -> task<> {
+          co_await sleep_for(20ms);
+          co_await out.send(1);
+        },
+        late
+    );
+    const auto chooser = spawn(
+        [](channel<int> one, channel<int> two) -> task<> {
+          CHECK((co_await select(one.receive(), two.receive())).index() == 1);
+        },
+        never, late
+    );
+    co_await yield();
+    CHECK(find_stalls().empty());
+    co_await chooser.join();
+    co_await server.join();
+  });
+  check_quiet(with(io_choice::none), []() -> task<> {  // by the clock
+    const auto chooser = spawn(
+        [](channel<int> never) -> task<> {
+          CHECK((co_await select(never.receive(), after(20ms))).index() == 1);
+        },
+        channel<int>()
+    );
+    co_await yield();
+    CHECK(find_stalls().empty());
+    co_await chooser.join();
+  });
+  check_quiet(with(io_choice::none), []() -> task<> {  // by whoever sets an event
+    event stop;
+    const auto chooser = spawn(
+        [&stop](channel<int> never) -> task<> {
+          CHECK((co_await select(never.receive(), stop.wait())).index() == 1);
+        },
+        channel<int>()
+    );
+    co_await yield();
+    CHECK(find_stalls().empty());
+    stop.set();
+    co_await chooser.join();
+  });
 }

@@ -126,6 +126,50 @@ TEST_CASE("programs: orphaned channel") {
   CHECK(report_of(program).why == verdict::orphaned_channel);
 }
 
+TEST_CASE("programs: each waits on a channel of its own, and who spawned them has ended") {
+  const auto program = []() -> task<> {
+    const auto setup = spawn([]() -> task<> {
+      for (int i = 0; i < 5; ++i) spawn("worker", receive_one, channel<int>());
+      co_return;
+    });
+    co_await setup.join();
+  };
+  const deadlock_report report = report_of(program);
+  CHECK(report.why == verdict::orphaned_channel);
+  CHECK(report.core.size() == 1);
+  REQUIRE(report.crowd.size() == 1);
+  CHECK(report.crowd[0].tasklets.size() == 4);
+}
+
+TEST_CASE("programs: a select of which every case waits for one that waits for it") {
+  const auto program = []() -> task<> {
+    channel<int> requests("requests");
+    channel<int> replies("replies");
+    channel<int> errors("errors");
+    spawn(
+        "server",
+        [](channel<int> in, channel<int> out, channel<int> bad) -> task<> {
+          if (co_await in.receive() < 0) co_await bad.send(1);
+          co_await out.send(1);
+        },
+        requests, replies, errors
+    );
+    co_await spawn(
+        "client",
+        [](channel<int> out, channel<int> in, channel<int> bad) -> task<> {
+          (void)co_await select(in.receive(), bad.receive());
+          co_await out.send(1);
+        },
+        requests, replies, errors
+    )
+        .join();
+  };
+  const deadlock_report report = report_of(program);
+  CHECK(report.why == verdict::mutual_receive);
+  CHECK(report.core.size() == 2);
+  CHECK_THAT(report.explanation, contains_text("every case of the select in 'client' needs"));
+}
+
 TEST_CASE("programs: owner exited holding a lock") {
   SECTION("for itself") {
     const auto program = []() -> task<> {

@@ -71,12 +71,35 @@ class state_builder {
   void sends(std::uint64_t tasklet, std::uint64_t channel) {
     waits(tasklet, operation_kind::send, channel);
   }
-  void joins(std::uint64_t tasklet, std::uint64_t target) {
+  /// What one waits for in a join.
+  std::uint64_t end_of(std::uint64_t tasklet) {
     object_info& object = data_.objects.emplace_back();
     object.id = data_.objects.size();
     object.kind = object_kind::tasklet;
-    object.tasklet = target;
-    waits(tasklet, operation_kind::join, object.id);
+    object.tasklet = tasklet;
+    return object.id;
+  }
+  void joins(std::uint64_t tasklet, std::uint64_t target) {
+    waits(tasklet, operation_kind::join, end_of(target));
+  }
+  std::uint64_t event(std::string name) {
+    const std::uint64_t id = channel(std::move(name));
+    object(id).kind = object_kind::event;
+    object(id).type = "event";
+    return id;
+  }
+  void selects(std::uint64_t tasklet, const std::vector<wait_case>& cases) {
+    object_info& object = data_.objects.emplace_back();
+    object.id = data_.objects.size();
+    object.kind = object_kind::select;
+    object.children = cases.size();
+    for (const wait_case& each : cases) {
+      if (each.operation == operation_kind::receive)
+        ++data_.objects[each.object - 1].waiting_receivers;
+      if (each.operation == operation_kind::send) ++data_.objects[each.object - 1].waiting_senders;
+    }
+    waits(tasklet, operation_kind::select, data_.objects.back().id);
+    at(tasklet).waits.cases = cases;
   }
 
   tasklet_info& at(std::uint64_t tasklet) { return data_.tasklets[tasklet - 1]; }

@@ -120,6 +120,53 @@ TEST_CASE("the only holder of what it waits for is a stall, and so is each such 
   CHECK(leaked == 2);
 }
 
+TEST_CASE("a select is in a stall when each of its cases is, whoever spawned it") {
+  const auto stalls = stalls_after([] {
+    spawn("setup", []() -> task<> {
+      const channel<int> a(channel_name("a"));
+      const channel<int> b(channel_name("b"));
+      const channel<int> c(channel_name("c"));
+      spawn(
+          "chooser",
+          [](channel<int> one, channel<int> two, channel<int> out) -> task<> {
+            (void)co_await select(one.receive(), two.receive());
+            co_await out.send(1);
+          },
+          a, b, c
+      );
+      spawn("one", receives_first, c, a);
+      spawn("two", receives_first, c, b);
+      spawn("alone", alone);
+      spawn("alone too", alone);
+      co_return;
+    });
+  });
+  REQUIRE(stalls.size() == 3);
+  std::size_t mutual = 0;
+  for (const deadlock_report& report : stalls) {
+    mutual += report.why == verdict::mutual_receive ? 1U : 0U;
+    CHECK(report.core.size() == (report.why == verdict::mutual_receive ? 3U : 1U));
+  }
+  CHECK(mutual == 1);
+}
+
+TEST_CASE("explain() of a state asks for those for whom the one told waits") {
+  const auto program = []() -> task<> {
+    std::vector<any_tasklet> waiting;
+    for (int i = 0; i < 40; ++i) waiting.push_back(spawn("alone", alone));
+    co_await yield();
+    CHECK(find_stalls().size() == 16);
+    for (const any_tasklet& each : waiting) {
+      const deadlock_report report = explain(snapshot(), each.id());
+      CHECK(report.core == std::vector<std::uint64_t>{each.id()});
+      CHECK(report.why == verdict::leaked);
+    }
+    CHECK(explain(snapshot(), 4711).core.empty());
+    throw std::domain_error("enough");
+  };
+  CHECK_THROWS_AS(run(program), std::domain_error);
+}
+
 TEST_CASE("no stall: somebody who runs on has a handle") {
   CHECK(stalls_after([] {
           const channel<int> c;

@@ -92,6 +92,91 @@ TEST_CASE("verdict: a circle of sends and receives") {
   }
 }
 
+TEST_CASE("verdict: a select whose cases all lead back is part of the core") {
+  state_builder s;
+  for (const char* name : {"main", "chooser", "left", "right"}) s.tasklet(name);
+  s.joins(1, 2);
+  const auto from_left = s.channel("from left");
+  const auto from_right = s.channel("from right");
+  const auto start = s.channel("start");
+  s.holds(2, start);
+  s.holds(3, from_left);
+  s.holds(4, from_right);
+  s.selects(2, {{operation_kind::receive, from_left}, {operation_kind::receive, from_right}});
+  SECTION("each waits for another to send first") {
+    s.receives(3, start);
+    s.receives(4, start);
+    const auto report = judge(s);
+    CHECK(report.why == verdict::mutual_receive);
+    CHECK(report.core == ids{2, 3, 4});
+    CHECK(
+        report.explanation ==
+        "'chooser', 'left' and 'right' each wait for another of them to send first; every case of "
+        "the select in 'chooser' needs one of them"
+    );
+    // Something has been sent on one of the cases' channels: what is missing is not known.
+    CHECK_THAT(report.advice, contains_text("send before it receives"));
+    s.object(from_right).last = offered_in_vain(9, 3);
+    s.object(from_right).last->outcome = operation_outcome::delivered;
+    CHECK(judge(s).advice.empty());
+  }
+  SECTION("of two a sentence tells what each needs") {
+    s.selects(2, {{operation_kind::receive, from_left}, {operation_kind::send, from_left}});
+    s.sends(3, start);
+    const auto report = judge(s);
+    CHECK(report.why == verdict::circular_wait);
+    CHECK(report.core == ids{2, 3});
+    CHECK(
+        report.explanation ==
+        "'chooser' waits to receive from 'from left', or to send on 'from left' and 'left' waits "
+        "to send on 'start': each needs the other to go on first; every case of the select in "
+        "'chooser' needs the other"
+    );
+  }
+  SECTION("a case that anybody could serve leads nowhere in particular") {
+    s.selects(2, {{operation_kind::receive, from_left}, {operation_kind::wait, s.event("stop")}});
+    s.receives(3, start);
+    s.joins(4, 3);
+    const auto report = judge(s);
+    CHECK(report.core == ids{2, 3});
+    CHECK(report.why == verdict::circular_wait);
+    CHECK(report.explanation.find("every case") == std::string::npos);
+  }
+}
+
+TEST_CASE("verdict: tasklets that only the end of their spawner ties together are not mutual") {
+  state_builder s;
+  s.tasklet("main");
+  for (std::uint64_t id = 2; id <= 4; ++id) {
+    s.tasklet("worker").spawned_by = 77;
+    const auto own = s.channel("own " + std::to_string(id));
+    s.receives(id, own);
+    s.holds(id, own);
+  }
+  s.joins(1, 3);
+  ended(s, 77, "setup");
+  for (const std::uint64_t told : {2U, 3U, 4U}) {
+    const auto report = judge(s, told);
+    CHECK(report.why == verdict::orphaned_channel);
+    CHECK(report.core == ids{told});
+  }
+  CHECK(judge(s, 1).core == ids{3});  // main waits for that one
+  CHECK(judge(s).core == ids{2});
+  SECTION("those that a live tasklet's handles tie together still are") {
+    s.tasklet("parent").spawned_by = 77;
+    for (const char* name : {"ping", "pong"}) {
+      s.tasklet(name).spawned_by = 5;
+      const std::uint64_t id = s.data().tasklets.size();
+      s.receives(id, s.channel(name));
+      s.holds(5, s.data().objects.back().id);
+    }
+    s.joins(5, 6);
+    CHECK(judge(s, 6).core == ids{6, 7});
+    CHECK(judge(s, 6).why == verdict::mutual_receive);
+    CHECK(judge(s, 2).core == ids{2});
+  }
+}
+
 TEST_CASE("verdict: self wait") {
   state_builder s;
   s.tasklet("main");
