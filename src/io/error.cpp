@@ -15,6 +15,8 @@ class io_category final : public std::error_category {
       return "broken stream: an earlier transfer was interrupted in the middle";
     case errc::unknown_host:
       return "unknown host: only numeric addresses and localhost are resolved";
+    case errc::line_too_long:
+      return "line too long";
     }
     return "unknown error";
   }

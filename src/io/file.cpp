@@ -96,6 +96,9 @@ transfer_operation file::read_some(mutable_bytes into) noexcept {
 transfer_operation file::read_some(mutable_bytes into, std::error_code& error) noexcept {
   return transfer_operation(io_code::read, handle_.get(), into, here, &error);
 }
+transfer_operation file::read_some(mutable_bytes into, std::size_t* done) noexcept {
+  return transfer_operation(io_code::read, handle_.get(), into, here, nullptr, done);
+}
 transfer_operation file::read_some_at(std::uint64_t offset, mutable_bytes into) noexcept {
   return transfer_operation(io_code::read, handle_.get(), into, offset, nullptr);
 }
@@ -110,6 +113,9 @@ transfer_operation file::write_some(const_bytes from) noexcept {
 }
 transfer_operation file::write_some(const_bytes from, std::error_code& error) noexcept {
   return transfer_operation(io_code::write, handle_.get(), from, here, &error);
+}
+transfer_operation file::write_some(const_bytes from, std::size_t* done) noexcept {
+  return transfer_operation(io_code::write, handle_.get(), from, here, nullptr, done);
 }
 transfer_operation file::write_some_at(std::uint64_t offset, const_bytes from) noexcept {
   return transfer_operation(io_code::write, handle_.get(), from, offset, nullptr);

@@ -72,11 +72,17 @@ transfer_operation tcp_stream::read_some(mutable_bytes into) noexcept {
 transfer_operation tcp_stream::read_some(mutable_bytes into, std::error_code& error) noexcept {
   return transfer_operation(io_code::receive, handle_.get(), into, here, &error);
 }
+transfer_operation tcp_stream::read_some(mutable_bytes into, std::size_t* done) noexcept {
+  return transfer_operation(io_code::receive, handle_.get(), into, here, nullptr, done);
+}
 transfer_operation tcp_stream::write_some(const_bytes from) noexcept {
   return transfer_operation(io_code::send, handle_.get(), from, here, nullptr);
 }
 transfer_operation tcp_stream::write_some(const_bytes from, std::error_code& error) noexcept {
   return transfer_operation(io_code::send, handle_.get(), from, here, &error);
+}
+transfer_operation tcp_stream::write_some(const_bytes from, std::size_t* done) noexcept {
+  return transfer_operation(io_code::send, handle_.get(), from, here, nullptr, done);
 }
 
 readiness_operation tcp_stream::readable() noexcept {

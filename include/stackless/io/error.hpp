@@ -13,7 +13,8 @@ namespace stackless::inline STACKLESS_ABI::io {
 enum class errc {
   end_of_file = 1,  ///< the data ended before all that was asked for had come
   broken_stream,    ///< an earlier transfer was interrupted in the middle: the position is unknown
-  unknown_host      ///< a host name that `resolve` does not know
+  unknown_host,     ///< a host name that `resolve` does not know
+  line_too_long     ///< more bytes than the limit, and no end of the line among them
 };
 
 /// The category of `errc`.

@@ -47,6 +47,8 @@ class file {
   /// Reads up to the buffer's size; 0 at the end of the file.
   transfer_operation read_some(mutable_bytes into) noexcept;
   transfer_operation read_some(mutable_bytes into, std::error_code& error) noexcept;
+  /// Adds to `done` what it moved, also when the tasklet is killed or cancelled at the same time.
+  transfer_operation read_some(mutable_bytes into, std::size_t* done) noexcept;
   transfer_operation read_some_at(std::uint64_t offset, mutable_bytes into) noexcept;
   transfer_operation read_some_at(
       std::uint64_t offset, mutable_bytes into, std::error_code& error
@@ -55,6 +57,7 @@ class file {
   /// Writes a part, or all.
   transfer_operation write_some(const_bytes from) noexcept;
   transfer_operation write_some(const_bytes from, std::error_code& error) noexcept;
+  transfer_operation write_some(const_bytes from, std::size_t* done) noexcept;
   transfer_operation write_some_at(std::uint64_t offset, const_bytes from) noexcept;
   transfer_operation write_some_at(
       std::uint64_t offset, const_bytes from, std::error_code& error

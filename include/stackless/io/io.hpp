@@ -3,6 +3,8 @@
 // Everything for files and sockets.
 
 #include <stackless/io/address.hpp>
+#include <stackless/io/buffered_reader.hpp>
+#include <stackless/io/buffered_writer.hpp>
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/file.hpp>

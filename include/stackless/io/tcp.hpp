@@ -40,10 +40,13 @@ class tcp_stream {
   /// Waits for data and reads what there is, up to the buffer's size; 0 when the peer has finished.
   transfer_operation read_some(mutable_bytes into) noexcept;
   transfer_operation read_some(mutable_bytes into, std::error_code& error) noexcept;
+  /// Adds to `done` what it moved, also when the tasklet is killed or cancelled at the same time.
+  transfer_operation read_some(mutable_bytes into, std::size_t* done) noexcept;
 
   /// Waits for room and writes a part, or all.
   transfer_operation write_some(const_bytes from) noexcept;
   transfer_operation write_some(const_bytes from, std::error_code& error) noexcept;
+  transfer_operation write_some(const_bytes from, std::size_t* done) noexcept;
 
   /// Waits until a read, or a write, would not have to wait. A case for `select`.
   readiness_operation readable() noexcept;
