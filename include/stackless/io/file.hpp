@@ -12,6 +12,10 @@
 #include <system_error>
 #include <utility>
 
+namespace stackless::inline STACKLESS_ABI::detail {
+struct file_access;
+}  // namespace stackless::inline STACKLESS_ABI::detail
+
 namespace stackless::inline STACKLESS_ABI::io {
 
 class open_operation;
@@ -115,6 +119,7 @@ class file {
 
  private:
   friend class open_operation;
+  friend struct detail::file_access;
   explicit file(detail::io_handle handle) noexcept : handle_(std::move(handle)) {}
 
   detail::io_handle handle_;

@@ -9,6 +9,7 @@
 #include <stackless/io/error.hpp>
 #include <stackless/io/file.hpp>
 #include <stackless/io/operation.hpp>
+#include <stackless/io/pipe.hpp>
 #include <stackless/io/readiness.hpp>
 #include <stackless/io/signals.hpp>
 #include <stackless/io/tcp.hpp>
