@@ -118,7 +118,11 @@ std::string about_join_cycle(
   const std::uint64_t joiner = found.core.front();
   return fmt::format(
       "{} before {} joins {}{}.",
-      subject.waits.operation == operation_kind::receive
+      !subject.waits.cases.empty()
+          ? fmt::format(
+                "let one case of the select in {} happen", called(state, subject.id, found.core)
+            )
+      : subject.waits.operation == operation_kind::receive
           ? fmt::format("send on {}, or close it,", called(*waited_for(state, subject.id)))
           : fmt::format("receive from {}", called(*waited_for(state, subject.id))),
       called(state, joiner, found.core), called(state, found.core[1], found.core),

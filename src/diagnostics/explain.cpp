@@ -17,6 +17,7 @@ bool receives(const tasklet_info& t) {
 
 /// What somebody else would have to do.
 std::string_view counterpart(const tasklet_info& t) {
+  if (t.waits.operation == operation_kind::select) return "make one happen";
   return receives(t) ? "send" : "receive";
 }
 std::string_view counterpart_on(const tasklet_info& t) {
@@ -152,8 +153,8 @@ class sentence {
     }
     if (who.empty()) return {};
     return fmt::format(
-        "; every case of the select in {} needs {}", listed(who, 3),
-        found_.core.size() == 2 ? "the other" : "one of them"
+        "; every case of the {} in {} needs {}", who.size() == 1 ? "select" : "selects",
+        listed(who, 3), found_.core.size() == 2 ? "the other" : "one of them"
     );
   }
 

@@ -60,6 +60,21 @@ std::vector<std::uint64_t> joins_that_close_a_circle(
   return circle;
 }
 
+/// The same for a select: each of its cases is on a channel, and leads to the same joins.
+std::vector<std::uint64_t> joins_around_a_select(
+    const snapshot_data& state, const wait_facts& facts, index t
+) {
+  std::vector<std::uint64_t> circle;
+  for (const wait_case& each : state.tasklets[t].waits.cases) {
+    const object_info* object = state.find_object(each.object);
+    if (object == nullptr || object->kind != object_kind::channel) return {};
+    std::vector<std::uint64_t> its = joins_that_close_a_circle(state, facts, t, *object);
+    if (its.empty() || (!circle.empty() && its != circle)) return {};
+    circle = std::move(its);
+  }
+  return circle;
+}
+
 /// It was handed to nobody who is known, or is held by readers, and the last to lock it is gone.
 bool locker_has_ended(const snapshot_data& state, const object_info& object) {
   const bool is_lock =
@@ -98,6 +113,10 @@ void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& f
       found.why = verdict::owner_exited_holding_lock;
     } else if (found.only_core) {
       found.why = verdict::never_signalled;
+      auto circle = joins_around_a_select(state, facts, index_of(state, t.id));
+      if (circle.empty()) return;
+      found.why = verdict::join_cycle;
+      found.core = std::move(circle);
     }
     return;
   }

@@ -144,6 +144,43 @@ TEST_CASE("verdict: a select whose cases all lead back is part of the core") {
   }
 }
 
+TEST_CASE("verdict: a join closes a circle through every case of a select") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("server");
+  const auto requests = s.channel("requests");
+  const auto stop = s.channel("stop");
+  for (std::uint64_t id : {1U, 2U}) {
+    s.holds(id, requests);
+    s.holds(id, stop);
+  }
+  s.joins(1, 2);
+  s.selects(2, {{operation_kind::receive, requests}, {operation_kind::receive, stop}});
+  SECTION("which only the joiner could serve") {
+    const auto report = judge(s);
+    CHECK(report.why == verdict::join_cycle);
+    CHECK(report.core == ids{1, 2});
+    CHECK(
+        report.explanation ==
+        "'main' joins 'server', which waits to receive from 'requests', or to receive from 'stop', "
+        "and only 'main' could make one happen"
+    );
+    CHECK(
+        report.advice ==
+        "let one case of the select in 'server' happen before 'main' joins 'server'."
+    );
+  }
+  SECTION("not if one case has nothing to do with it") {
+    std::erase_if(s.object(stop).holders, [](const holder_info& h) { return h.tasklet == 1; });
+    CHECK(judge(s).why == verdict::never_signalled);
+    CHECK(judge(s).core == ids{2});
+  }
+  SECTION("nor if somebody who has ended may have been meant to serve it") {
+    ended(s, 9, "client");
+    CHECK(judge(s).why == verdict::never_signalled);
+  }
+}
+
 TEST_CASE("verdict: tasklets that only the end of their spawner ties together are not mutual") {
   state_builder s;
   s.tasklet("main");
