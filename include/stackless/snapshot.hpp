@@ -60,8 +60,9 @@ enum class object_kind : std::uint8_t {
   broadcast,
   select,
   external_source,
-  remote,  ///< the receiving end of what other threads send
-  foreign  ///< an awaitable of another library, or a callback
+  remote,   ///< the receiving end of what other threads send
+  foreign,  ///< an awaitable of another library, or a callback
+  offload   ///< work on another thread
 };
 
 /// Where a source line is, by the compiler's word.

@@ -17,6 +17,7 @@
 #include <stackless/interval.hpp>
 #include <stackless/nursery.hpp>
 #include <stackless/observer.hpp>
+#include <stackless/offload.hpp>
 #include <stackless/remote.hpp>
 #include <stackless/scheduler.hpp>
 #include <stackless/scheduler_statistics.hpp>

@@ -122,6 +122,8 @@ std::string_view word(object_kind what) {
     return "remote";
   case object_kind::foreign:
     return "foreign";
+  case object_kind::offload:
+    return "offload";
   }
   return "unknown";
 }

@@ -55,7 +55,9 @@ std::string tasklet_printer::operation_of(const tasklet_info& t) const {
     return printable(object->type.empty() ? "I/O" : object->type) +
            (object->name.empty() ? "" : " " + printable(object->name));
   case operation_kind::foreign:
-    return object == nullptr ? "foreign await" : "foreign await of " + printable(object->type);
+    if (object == nullptr) return "foreign await";
+    return (object->kind == object_kind::offload ? "" : "foreign await of ") +
+           printable(object->type);
   case operation_kind::suspend:
     return "until somebody insert()s it";
   case operation_kind::join_nursery:

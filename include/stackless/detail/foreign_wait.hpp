@@ -42,6 +42,8 @@ class foreign_wait : public wait_object, public notice {
   void begin();
   /// It did not suspend after all.
   void abandon() noexcept;
+  /// It was taken back before it began; what interrupted it is raised by `settle`.
+  void undone() noexcept { count(false); }
   [[nodiscard]] std::coroutine_handle<> block(frame& f, site here) noexcept;
   [[nodiscard]] std::coroutine_handle<> go_on(frame& f, site here) noexcept {
     abandon();
