@@ -36,10 +36,10 @@ class external_core final : public sync_core, public door {
   // The scheduler's thread.
   void make_notifier();
   void owner_gone() noexcept;
-  bool try_take(wait&) noexcept;
+  bool try_take(wait& w) noexcept;
   void give_back(wait&) noexcept;
   /// \throws channel_closed when it was woken because nobody is left who could notify
-  void settle();
+  void settle(bool refused);
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 
  private:
@@ -54,7 +54,6 @@ class external_core final : public sync_core, public door {
 
   std::atomic<bool> notified_{false};
   std::atomic<std::size_t> notifiers_{0};
-  std::size_t granted_ = 0;  ///< to waits that have been woken and not yet run
   bool had_notifiers_ = false;
   bool is_live_ = false;  ///< has notifiers, as far as the scheduler knows
 };
@@ -65,7 +64,7 @@ class external_awaiter : public sync_awaiter<external_core> {
       : sync_awaiter<external_core>(core, wait_kind::event) {}
   void await_resume() {
     finish();
-    core().settle();
+    core().settle(was_refused());
   }
 };
 

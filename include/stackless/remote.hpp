@@ -38,7 +38,9 @@ class remote_core : public sync_core, public door {
   void make_sender();
   void close();
   void owner_gone() noexcept;
-  bool try_take(wait&) noexcept;
+  /// Whether a value is there that nobody has been promised: it is promised now.
+  [[nodiscard]] bool try_promise() noexcept;
+  bool try_take(wait& w) noexcept;
   void give_back(wait&) noexcept;
   [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }
   [[noreturn]] void throw_closed() const;
@@ -54,8 +56,10 @@ class remote_core : public sync_core, public door {
   send_status find_room(std::unique_lock<std::mutex>& lock, bool may_wait);
   /// In the scheduler's thread: one value has been taken out.
   void made_room() noexcept { room_.notify_one(); }
-  /// Whether `take` has been promised a value; uses the promise up.
-  [[nodiscard]] bool use_grant() noexcept { return granted_ != 0 && granted_-- != 0; }
+  /// `take` has been promised a value; uses the promise up.
+  void use_grant() noexcept { --granted_; }
+  /// Gives who waits what nobody has been promised.
+  void serve() noexcept;
   virtual void drop_values() noexcept = 0;
 
   std::mutex mutex_;      // for the values, and for:
@@ -64,9 +68,8 @@ class remote_core : public sync_core, public door {
 
  private:
   void posted() noexcept override;
-  void cut_off() noexcept override { refuse(); }
-  void refuse() noexcept;
-  void serve() noexcept;
+  void cut_off() noexcept override { refuse_senders(); }
+  void refuse_senders() noexcept;
   [[nodiscard]] std::size_t not_granted() noexcept;
   [[nodiscard]] bool is_over() const noexcept { return is_closed_ || (had_senders_ && !is_live_); }
 
@@ -100,11 +103,18 @@ class remote_state final : public remote_core {
     return found;
   }
 
-  /// The scheduler's thread. Nothing: all is over.
+  /// The scheduler's thread: what was promised.
   std::optional<T> take() {
-    if (!use_grant()) return std::nullopt;
+    use_grant();
     std::unique_lock lock(mutex_);
-    std::optional<T> value(std::move(values_.front()));
+    std::optional<T> value;
+    try {
+      value.emplace(std::move(values_.front()));
+    } catch (...) {
+      lock.unlock();
+      serve();  // it is there still, for the next
+      throw;
+    }
     values_.pop_front();
     --size_;
     lock.unlock();
@@ -141,6 +151,7 @@ class remote_awaiter : public sync_awaiter<remote_core> {
  protected:
   std::optional<T> next() {
     finish();
+    if (was_refused()) return std::nullopt;
     return static_cast<remote_state<T>&>(core()).take();
   }
 };
@@ -258,8 +269,7 @@ class remote {
   }
   /// A plain function: a value that is there, and that nobody waits for.
   [[nodiscard]] std::optional<T> try_receive() const {
-    detail::wait unused(detail::wait_kind::event, nullptr);
-    return state_->try_take(unused) ? state_->take() : std::nullopt;
+    return state_->try_promise() ? state_->take() : std::nullopt;
   }
 
   /// Refuses what comes from now on, and wakes the threads that wait in `send`. What was sent can

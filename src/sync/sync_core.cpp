@@ -65,6 +65,14 @@ void sync_core::turn_all_away() noexcept {
   }
 }
 
+void sync_core::turn_woken_away() noexcept {
+  while (!woken_.empty()) {
+    wait& w = woken_.pop_front();
+    w.complete_as(wait_outcome::closed);
+    w.object = nullptr;
+  }
+}
+
 sync_core::~sync_core() {
   turn_all_away();
   while (!woken_.empty()) woken_.pop_front().object = nullptr;

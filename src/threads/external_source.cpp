@@ -21,37 +21,33 @@ void external_core::make_notifier() {
 
 void external_core::owner_gone() noexcept {
   turn_all_away();
+  turn_woken_away();
   if (scheduler_core* core = door::home()) core->forget(*this);
   leave_home();
   release();
 }
 
-bool external_core::try_take(wait&) noexcept {
+bool external_core::try_take(wait& w) noexcept {
   // Not past those who wait until the loop looks into its inbox.
-  if (!anybody_waits() && take_notification()) {
-    ++granted_;
-    return true;
-  }
-  return is_over();
+  if (!anybody_waits() && take_notification()) return true;
+  if (!is_over()) return false;
+  refuse(w);
+  return true;
 }
 
 void external_core::give_back(wait&) noexcept {
-  if (granted_ == 0) return;  // it was woken because all is over
-  --granted_;
   if (anybody_waits()) {
-    ++granted_;
     wake_first();
   } else {
     notified_.store(true, std::memory_order_relaxed);
   }
 }
 
-void external_core::settle() {
-  if (granted_ == 0)
+void external_core::settle(bool refused) {
+  if (refused)
     throw channel_closed(
         "wait: every notifier of external_source '" + display_name() + "' is gone"
     );
-  --granted_;
 }
 
 void external_core::posted() noexcept {
@@ -59,13 +55,12 @@ void external_core::posted() noexcept {
   const bool over = is_live_ && notifiers_.load(std::memory_order_acquire) == 0;
   if (anybody_waits() && take_notification()) {
     note(action_kind::notify, action_outcome::delivered, {});
-    ++granted_;
     wake_first();
   }
   if (over) {
     is_live_ = false;
     count_as_source(false);
-    wake_all();
+    wake_all(wait_outcome::failed);
   }
 }
 

@@ -44,7 +44,7 @@ void remote_core::make_sender() {
   count_as_source(true);
 }
 
-void remote_core::refuse() noexcept {
+void remote_core::refuse_senders() noexcept {
   {
     const std::lock_guard lock(mutex_);
     refuses_ = true;
@@ -55,7 +55,7 @@ void remote_core::refuse() noexcept {
 void remote_core::close() {
   check_thread();
   if (std::exchange(is_closed_, true)) return;
-  refuse();
+  refuse_senders();
   count_as_source(false);
   serve();
 }
@@ -63,10 +63,11 @@ void remote_core::close() {
 void remote_core::owner_gone() noexcept {
   is_closed_ = true;
   turn_all_away();
+  turn_woken_away();
   if (scheduler_core* core = door::home()) core->forget(*this);
-  refuse();
+  refuse_senders();
   leave_home();
-  granted_ = 0;  // who was woken for a value and has not run gets none
+  granted_ = 0;
   drop_values();
   release();
 }
@@ -76,17 +77,22 @@ std::size_t remote_core::not_granted() noexcept {
   return size_ - granted_;
 }
 
-bool remote_core::try_take(wait&) noexcept {
+bool remote_core::try_promise() noexcept {
   // Not past those who wait until the loop looks into its inbox.
-  if (!anybody_waits() && not_granted() != 0) {
-    ++granted_;
-    return true;
-  }
-  return is_over();
+  if (anybody_waits() || not_granted() == 0) return false;
+  ++granted_;
+  return true;
+}
+
+bool remote_core::try_take(wait& w) noexcept {
+  if (try_promise()) return true;
+  if (!is_over()) return false;
+  refuse(w);
+  return true;
 }
 
 void remote_core::give_back(wait&) noexcept {
-  if (!use_grant()) return;  // it was woken because all is over
+  use_grant();
   serve();
 }
 
@@ -96,7 +102,7 @@ void remote_core::serve() noexcept {
     ++granted_;
     wake_first();
   }
-  if (is_over()) wake_all();
+  if (is_over()) wake_all(wait_outcome::failed);
 }
 
 void remote_core::posted() noexcept {

@@ -96,12 +96,19 @@ class sync_core : public wait_object {
     woken_.push_back(first);
     first.owner->home->wake(first, how);
   }
-  void wake_all() noexcept {
-    while (!waiting_.empty()) wake_first();
+  void wake_all(wait_outcome how = wait_outcome::done) noexcept {
+    while (!waiting_.empty()) wake_first(how);
+  }
+  /// For `try_take`: it need not wait, and is granted nothing.
+  void refuse(wait& w) noexcept {
+    woken_.push_back(w);
+    w.complete_as(wait_outcome::failed);
   }
   [[nodiscard]] wait& first() const noexcept { return waiting_.front(); }
   /// Whoever waits is told that this is gone.
   void turn_all_away() noexcept;
+  /// And so is who was woken and has not run.
+  void turn_woken_away() noexcept;
 
   /// The acting tasklet, null outside of tasklets. \throws std::logic_error in an observer
   [[nodiscard]] static tasklet_block* acting();

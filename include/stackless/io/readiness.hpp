@@ -59,7 +59,8 @@ namespace stackless::inline STACKLESS_ABI::io {
 /// read or written, so nobody waits for the kernel to let go of it.
 /// **Errors**: `io_error`; with `error` given it is set instead. An error of the connection is no
 /// error here: the operation itself tells it.
-/// **Wakes**: at the tail. A source, as every operation: while one is waited for, nothing is a
+/// **Wakes**: all who wait for it, at the tail; with epoll in the order in which they came, with
+/// io_uring in the kernel's. A source, as every operation: while one is waited for, nothing is a
 /// deadlock.
 /// Allocates one record a wait.
 class [[nodiscard("an operation happens only when it is awaited")]] readiness_operation {
