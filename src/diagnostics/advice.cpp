@@ -74,6 +74,13 @@ std::string any_of(const std::vector<const object_info*>& objects, std::string_v
   return joined_by(names, last);
 }
 
+/// Nothing in a sentence tells one from another: those made by one line, without names.
+bool look_alike(const std::vector<const object_info*>& objects) {
+  return objects.size() > 1 && std::all_of(objects.begin(), objects.end(), [&](const auto* object) {
+           return called(*object) == called(*objects.front());
+         });
+}
+
 bool all_are_mutexes(const snapshot_data& state, const finding& found) {
   return std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
     const object_info* object = waited_for(state, id);
@@ -98,7 +105,28 @@ std::string about_mutual_receive(const snapshot_data& state, const finding& foun
   );
 }
 
+/// One waits on a channel with a lock in its hands that the other wants before it goes on.
+std::string about_wait_under_lock(const snapshot_data& state, const finding& found) {
+  if (found.core.size() != 2) return {};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const tasklet_info& wants = *state.find_tasklet(found.core[i]);
+    const tasklet_info& keeps = *state.find_tasklet(found.core[1 - i]);
+    const object_info* lock = state.find_object(wants.waits.object);
+    const bool receives = keeps.waits.operation == operation_kind::receive;
+    if (lock == nullptr || lock->kind != object_kind::mutex || lock->tasklet != keeps.id ||
+        (!receives && keeps.waits.operation != operation_kind::send))
+      continue;
+    return fmt::format(
+        "unlock {} in {} before it waits to {}{}: {} needs the lock to go on.", called(*lock),
+        called(state, keeps.id, found.core), receives ? "receive" : "send",
+        place_of(state, keeps.id), called(state, wants.id, found.core)
+    );
+  }
+  return {};
+}
+
 std::string about_circular_wait(const snapshot_data& state, const finding& found) {
+  if (std::string advice = about_wait_under_lock(state, found); !advice.empty()) return advice;
   const bool all_send = std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
     return state.find_tasklet(id)->waits.operation == operation_kind::send;
   });
@@ -261,6 +289,11 @@ std::string advise(const snapshot_data& state, const finding& found) {
   case verdict::lock_cycle:
     if (!all_are_mutexes(state, found)) return {};
     if (std::string advice = about_lock_order(state, found); !advice.empty()) return advice;
+    if (const auto locks = objects_of_the_core(state, found); look_alike(locks))
+      return fmt::format(
+          "lock them all at once: co_await lock_all(…). All are {}: object_name tells them apart.",
+          called(*locks.front())
+      );
     return fmt::format(
         "lock {} in the same order everywhere, or all at once by lock_all().",
         any_of(objects_of_the_core(state, found), " and ")

@@ -177,7 +177,13 @@ class sentence {
           : none_joins()                    ? "to unlock"
                                             : "to unlock, or to end"
       );
-    if (const auto locks = lock_circle(state_, found_.core); !locks.empty())
+    const auto locks = lock_circle(state_, found_.core);
+    if (!locks.empty() && called(*locks[0].holds) == called(*locks[0].wants))
+      return fmt::format(
+          "{} and {} each hold one and want the other of two that are both {}",
+          name(locks[0].who->id), name(locks[1].who->id), called(*locks[0].holds)
+      );
+    if (!locks.empty())
       return fmt::format(
           "opposite order of {} and {}: {} holds the first and wants the second, {} holds the "
           "second and wants the first",

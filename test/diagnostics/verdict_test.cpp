@@ -144,6 +144,47 @@ TEST_CASE("verdict: a select whose cases all lead back is part of the core") {
   }
 }
 
+TEST_CASE("verdict: locks that nothing tells apart are not told apart") {
+  state_builder s;
+  for (const char* name : {"main", "a to b", "b to a"}) s.tasklet(name);
+  for (const std::uint64_t owner : {2U, 3U}) {
+    const auto m = s.mutex("", owner);
+    s.object(m).made_at = {"bank.cpp", 12, 8, {}};
+    s.waits(5 - owner, operation_kind::lock, m);
+  }
+  s.joins(1, 2);
+  const auto report = judge(s);
+  CHECK(report.why == verdict::lock_cycle);
+  CHECK(
+      report.explanation ==
+      "'a to b' and 'b to a' each hold one and want the other of two that are both the mutex made "
+      "bank.cpp:12:8"
+  );
+  CHECK(
+      report.advice ==
+      "lock them all at once: co_await lock_all(…). All are the mutex made bank.cpp:12:8: "
+      "object_name tells them apart."
+  );
+}
+
+TEST_CASE("verdict: one waits on a channel with the lock that the other needs") {
+  state_builder s;
+  s.tasklet("main", {{"task<> work()", "work.cpp", 32, 5}});
+  s.tasklet("worker");
+  const auto results = s.channel("results");
+  s.holds(1, results);
+  s.holds(2, results);
+  s.receives(1, results);
+  s.waits(2, operation_kind::lock, s.mutex("state", 1));
+  const auto report = judge(s);
+  CHECK(report.why == verdict::circular_wait);
+  CHECK(
+      report.advice ==
+      "unlock mutex 'state' in 'main' before it waits to receive (work.cpp:32): 'worker' needs the "
+      "lock to go on."
+  );
+}
+
 TEST_CASE("verdict: a join closes a circle through every case of a select") {
   state_builder s;
   s.tasklet("main");
