@@ -17,6 +17,8 @@ class io_category final : public std::error_category {
       return "unknown host: only numeric addresses and localhost are resolved";
     case errc::line_too_long:
       return "line too long";
+    case errc::no_descriptor:
+      return "no descriptor came with the byte";
     }
     return "unknown error";
   }

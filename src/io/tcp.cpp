@@ -66,71 +66,6 @@ int open_listener(int descriptor, const socket_address& address, const listen_op
 // tcp_stream
 // ---------------------------------------------------------------------------------------
 
-transfer_operation tcp_stream::read_some(mutable_bytes into) noexcept {
-  return transfer_operation(io_code::receive, handle_.get(), into, here, nullptr);
-}
-transfer_operation tcp_stream::read_some(mutable_bytes into, std::error_code& error) noexcept {
-  return transfer_operation(io_code::receive, handle_.get(), into, here, &error);
-}
-transfer_operation tcp_stream::read_some(mutable_bytes into, std::size_t* done) noexcept {
-  return transfer_operation(io_code::receive, handle_.get(), into, here, nullptr, done);
-}
-transfer_operation tcp_stream::write_some(const_bytes from) noexcept {
-  return transfer_operation(io_code::send, handle_.get(), from, here, nullptr);
-}
-transfer_operation tcp_stream::write_some(const_bytes from, std::error_code& error) noexcept {
-  return transfer_operation(io_code::send, handle_.get(), from, here, &error);
-}
-transfer_operation tcp_stream::write_some(const_bytes from, std::size_t* done) noexcept {
-  return transfer_operation(io_code::send, handle_.get(), from, here, nullptr, done);
-}
-
-readiness_operation tcp_stream::readable() noexcept {
-  return {handle_.get(), detail::readiness::to_read, nullptr};
-}
-readiness_operation tcp_stream::readable(std::error_code& error) noexcept {
-  return {handle_.get(), detail::readiness::to_read, &error};
-}
-readiness_operation tcp_stream::writable() noexcept {
-  return {handle_.get(), detail::readiness::to_write, nullptr};
-}
-readiness_operation tcp_stream::writable(std::error_code& error) noexcept {
-  return {handle_.get(), detail::readiness::to_write, &error};
-}
-
-task<> tcp_stream::read_exactly(mutable_bytes into, std::size_t* done) {
-  io_resource* const resource = handle_.get();
-  detail::whole_transfer whole(resource, detail::reading, into.size(), done);
-  if (into.size() == 0) detail::check_current_tasklet();
-  while (!whole.complete()) {
-    const std::size_t before = whole.moved;
-    co_await transfer_operation(
-        io_code::receive, resource, into.from(before), here, nullptr, &whole.moved
-    );
-    if (whole.moved == before) whole.throw_end_of_file("receive");
-  }
-}
-
-task<> tcp_stream::write_all(const_bytes from, std::size_t* done) {
-  io_resource* const resource = handle_.get();
-  detail::whole_transfer whole(resource, detail::writing, from.size(), done);
-  if (from.size() == 0) detail::check_current_tasklet();
-  while (!whole.complete())
-    co_await transfer_operation(
-        io_code::send, resource, from.from(whole.moved), here, nullptr, &whole.moved
-    );
-}
-
-void tcp_stream::shutdown_send(std::error_code& error) noexcept {
-  error = ::shutdown(descriptor(), SHUT_WR) == 0 ? std::error_code() : last_error();
-}
-
-void tcp_stream::shutdown_send() {
-  std::error_code error;
-  shutdown_send(error);
-  if (error) throw io_error(error, "shutdown", descriptor(), name_of(handle_));
-}
-
 void tcp_stream::set_no_delay(bool on, std::error_code& error) noexcept {
   const int value = on ? 1 : 0;
   error = ::setsockopt(descriptor(), IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) == 0
@@ -149,13 +84,6 @@ socket_address tcp_stream::local_address() const {
 }
 socket_address tcp_stream::peer_address() const {
   return address_of(handle_, detail::socket_end::peer);
-}
-
-task<> tcp_stream::close() {
-  return detail::close_resource(handle_.get(), nullptr);
-}
-task<> tcp_stream::close(std::error_code& error) {
-  return detail::close_resource(handle_.get(), &error);
 }
 
 // tcp_listener

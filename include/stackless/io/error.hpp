@@ -14,7 +14,8 @@ enum class errc {
   end_of_file = 1,  ///< the data ended before all that was asked for had come
   broken_stream,    ///< an earlier transfer was interrupted in the middle: the position is unknown
   unknown_host,     ///< a host name that `resolve` does not know
-  line_too_long     ///< more bytes than the limit, and no end of the line among them
+  line_too_long,    ///< more bytes than the limit, and no end of the line among them
+  no_descriptor     ///< a byte came, and no descriptor with it
 };
 
 /// The category of `errc`.

@@ -6,10 +6,13 @@
 #include <stackless/io/buffered_reader.hpp>
 #include <stackless/io/buffered_writer.hpp>
 #include <stackless/io/bytes.hpp>
+#include <stackless/io/descriptor.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/file.hpp>
 #include <stackless/io/operation.hpp>
 #include <stackless/io/pipe.hpp>
 #include <stackless/io/readiness.hpp>
 #include <stackless/io/signals.hpp>
+#include <stackless/io/socket_stream.hpp>
 #include <stackless/io/tcp.hpp>
+#include <stackless/io/unix.hpp>
