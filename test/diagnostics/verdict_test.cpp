@@ -144,6 +144,37 @@ TEST_CASE("verdict: a select whose cases all lead back is part of the core") {
   }
 }
 
+TEST_CASE("verdict: that the first and the last wait on one channel makes it no orphan") {
+  state_builder s;
+  for (const char* name : {"a", "b", "c"}) s.tasklet(name);
+  const auto x = s.channel("x");
+  const auto y = s.channel("y");
+  s.holds(2, x);
+  s.holds(1, y);
+  s.holds(3, y);
+  s.receives(1, x);
+  s.receives(2, y);
+  s.receives(3, x);
+  CHECK(judge(s).core == ids{1, 2, 3});
+  CHECK(judge(s).why == verdict::mutual_receive);
+}
+
+TEST_CASE("verdict: of several knots the smallest is shown") {
+  state_builder s;
+  const auto ring = [&](std::uint64_t first, std::uint64_t size) {
+    for (std::uint64_t i = 0; i < size; ++i) {
+      s.tasklet("t").spawned_by = 0;
+      const auto c = s.channel("c");
+      s.receives(first + i, c);
+      s.holds(first + (i + 1) % size, c);
+    }
+  };
+  ring(1, 4);
+  ring(5, 2);
+  ring(7, 3);
+  CHECK(judge(s).core == ids{5, 6});
+}
+
 TEST_CASE("verdict: locks that nothing tells apart are not told apart") {
   state_builder s;
   for (const char* name : {"main", "a to b", "b to a"}) s.tasklet(name);
