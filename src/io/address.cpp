@@ -1,14 +1,10 @@
 #include <stackless/io/address.hpp>
-#include <stackless/io/error.hpp>
 
 #include "native_address.hpp"
-#include "resource.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <system_error>
-#include <utility>
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -124,17 +120,6 @@ std::string to_string(const socket_address& address) {
   std::string host = to_string(address.ip());
   if (address.ip().version() == ip_version::v6) host = "[" + host + "]";
   return host + ":" + std::to_string(address.port());
-}
-
-task<socket_address> resolve(std::string host, std::uint16_t port) {
-  detail::check_current_tasklet();
-  if (host == "localhost") co_return socket_address(ip_address::loopback(), port);
-  std::string_view text = host;
-  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
-    text = text.substr(1, text.size() - 2);
-  const auto ip = ip_address::parse(text);
-  if (!ip) throw io_error(errc::unknown_host, "resolve", -1, host);
-  co_return socket_address(*ip, port);
 }
 
 }  // namespace io

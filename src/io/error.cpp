@@ -14,7 +14,7 @@ class io_category final : public std::error_category {
     case errc::broken_stream:
       return "broken stream: an earlier transfer was interrupted in the middle";
     case errc::unknown_host:
-      return "unknown host: only numeric addresses and localhost are resolved";
+      return "unknown host";
     case errc::line_too_long:
       return "line too long";
     case errc::no_descriptor:

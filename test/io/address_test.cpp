@@ -94,21 +94,6 @@ TEST_CASE("names that are resolved") {
   });
 }
 
-TEST_CASE("a name that is not resolved") {
-  stackless::run([]() -> task<> {
-    std::string text;
-    std::error_code code;
-    try {
-      (void)co_await io::resolve("example.org", 80);
-    } catch (const io::io_error& error) {
-      text = error.what();
-      code = error.code();
-    }
-    CHECK(code == io::errc::unknown_host);
-    CHECK_THAT(text, starts_with_text("resolve \"example.org\": unknown host"));
-  });
-}
-
 TEST_CASE("bytes are views of what holds bytes") {
   const std::string text = "abc";
   CHECK(io::const_bytes(text).size() == 3);

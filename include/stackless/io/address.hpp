@@ -1,6 +1,6 @@
 #pragma once
 
-#include <stackless/task.hpp>
+#include <stackless/detail/config.hpp>
 
 #include <array>
 #include <compare>
@@ -73,12 +73,5 @@ class socket_address {
 
 /// What `parse` reads.
 [[nodiscard]] std::string to_string(const socket_address& address);
-
-/// The address of a host: a numeric one (IPv6 with or without brackets), or "localhost", which is
-/// 127.0.0.1. Other names are not looked up: that needs a resolver that does not block.
-///
-/// **Cancellation**: a cancel point.
-/// **Errors**: `io_error` with `errc::unknown_host` for any other name.
-[[nodiscard]] task<socket_address> resolve(std::string host, std::uint16_t port);
 
 }  // namespace stackless::inline STACKLESS_ABI::io

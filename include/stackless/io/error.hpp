@@ -13,7 +13,7 @@ namespace stackless::inline STACKLESS_ABI::io {
 enum class errc {
   end_of_file = 1,  ///< the data ended before all that was asked for had come
   broken_stream,    ///< an earlier transfer was interrupted in the middle: the position is unknown
-  unknown_host,     ///< a host name that `resolve` does not know
+  unknown_host,     ///< there is no such host, or it has no address
   line_too_long,    ///< more bytes than the limit, and no end of the line among them
   no_descriptor     ///< a byte came, and no descriptor with it
 };

@@ -12,6 +12,7 @@
 #include <stackless/io/operation.hpp>
 #include <stackless/io/pipe.hpp>
 #include <stackless/io/readiness.hpp>
+#include <stackless/io/resolve.hpp>
 #include <stackless/io/signals.hpp>
 #include <stackless/io/socket_stream.hpp>
 #include <stackless/io/tcp.hpp>
