@@ -1,6 +1,7 @@
 #include <stackless/io/pipe.hpp>
 
 #include "failure.hpp"
+#include "file_access.hpp"
 
 #include <array>
 #include <cerrno>
@@ -12,18 +13,8 @@
 
 namespace stackless::inline STACKLESS_ABI {
 
-struct detail::file_access {
-  static io::file make(io_handle handle) noexcept { return io::file(std::move(handle)); }
-};
+namespace detail {
 
-namespace io {
-
-namespace {
-
-using detail::io_handle;
-using detail::io_resource;
-
-// Writes to pipes know no MSG_NOSIGNAL, and the engine's own may happen inside any of its calls.
 void ignore_broken_pipes() noexcept {
   struct sigaction action{};
   if (::sigaction(SIGPIPE, nullptr, &action) != 0 || (action.sa_flags & SA_SIGINFO) != 0 ||
@@ -32,6 +23,15 @@ void ignore_broken_pipes() noexcept {
   action.sa_handler = SIG_IGN;
   (void)::sigaction(SIGPIPE, &action, nullptr);
 }
+
+}  // namespace detail
+
+namespace io {
+
+namespace {
+
+using detail::io_handle;
+using detail::io_resource;
 
 file duplicate(int descriptor, const char* name, std::error_code& error) {
   io_handle made = io_handle::make(io_resource::kind::file, name);
@@ -42,7 +42,7 @@ file duplicate(int descriptor, const char* name, std::error_code& error) {
     return {};
   }
   error.clear();
-  if (descriptor != STDIN_FILENO) ignore_broken_pipes();
+  if (descriptor != STDIN_FILENO) detail::ignore_broken_pipes();
   return detail::file_access::make(std::move(made));
 }
 
@@ -67,7 +67,7 @@ pipe_ends pipe(std::error_code& error) {
   error.clear();
   read_end->descriptor = made[0];
   write_end->descriptor = made[1];
-  ignore_broken_pipes();
+  detail::ignore_broken_pipes();
   return {
       detail::file_access::make(std::move(read_end)),
       detail::file_access::make(std::move(write_end))

@@ -11,6 +11,7 @@
 #include <stackless/io/file.hpp>
 #include <stackless/io/operation.hpp>
 #include <stackless/io/pipe.hpp>
+#include <stackless/io/process.hpp>
 #include <stackless/io/readiness.hpp>
 #include <stackless/io/resolve.hpp>
 #include <stackless/io/signals.hpp>
