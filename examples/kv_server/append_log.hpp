@@ -1,0 +1,74 @@
+#pragma once
+
+// The append-only file: every change, as the request that makes it.
+
+#include <stackless/io/io.hpp>
+#include <stackless/stackless.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace kv {
+
+enum class sync_policy : std::uint8_t {
+  always,        ///< what is acknowledged is on the disk
+  every_second,  ///< a crash of the machine loses a second; one of the server nothing
+  never          ///< the system decides
+};
+
+/// Requests are appended at once and written by a tasklet of its own, as many as have come
+/// meanwhile with one write and one sync. When the disk is full it keeps trying, and tells.
+class append_log {
+ public:
+  append_log(std::string path, sync_policy policy);
+
+  /// Replays what is there. A request that was cut off by a crash, at the end, is removed.
+  /// \throws std::runtime_error where the file is damaged, stackless::io::io_error
+  stackless::task<std::uint64_t> load(std::function<void(std::span<const std::string_view>)> apply);
+  /// Writes, and syncs by the policy. For a daemon of its own.
+  stackless::task<> run();
+
+  void append(std::span<const std::string_view> request);
+  /// Waits until all that was appended is written and, with `always`, on the disk.
+  /// \throws std::system_error when it could not be; it may be later
+  stackless::task<> commit();
+  /// So much is waiting to be written that nobody should append before `commit`.
+  [[nodiscard]] bool is_full() const noexcept { return pending_.size() > most_pending; }
+
+  /// Writes what is left, and syncs.
+  stackless::task<> close();
+
+  [[nodiscard]] sync_policy policy() const noexcept { return policy_; }
+  /// Why nothing can be written at present, if so.
+  [[nodiscard]] std::error_code problem() const noexcept { return problem_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return end_; }
+
+ private:
+  static constexpr std::size_t most_pending = 16 * 1024 * 1024;
+
+  struct batch {
+    stackless::event done{"a batch of the log is written"};
+    std::error_code error;
+  };
+
+  stackless::task<> write_pending();
+  stackless::task<> sync_every_second();
+  stackless::task<std::error_code> write(std::string_view bytes);
+
+  std::string path_;
+  sync_policy policy_;
+  stackless::io::file file_;
+  std::uint64_t end_ = 0;     // of what is written
+  std::uint64_t synced_ = 0;  // of what is on the disk
+  std::string pending_;
+  std::shared_ptr<batch> filling_ = std::make_shared<batch>();
+  stackless::event has_pending_{"the log has something to write"};
+  std::error_code problem_;
+};
+
+}  // namespace kv

@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# Talks RESP to the server, kills it in the middle of its work, and looks what it still knows.
+#   kv_server.test.sh PROGRAM
+set -euo pipefail
+
+program=$1
+work=$(mktemp -d "${TMPDIR:-/tmp}/stackless-kv.XXXXXX")
+server=
+limit=unlimited
+cleanup() {
+  [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+fail() {
+  echo "kv_server.test.sh: $*" >&2
+  cat "$work"/out "$work"/err >&2 2>/dev/null || true
+  exit 1
+}
+
+# within SECONDS COMMAND…: until it succeeds
+within() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.05
+  done
+}
+
+# start ARGUMENT…
+start() {
+  : >"$work/out"
+  (
+    ulimit -f "$limit"
+    trap '' XFSZ # so that the write fails, and the signal does not end it
+    exec "$program" --port 0 "$@"
+  ) >"$work/out" 2>"$work/err" </dev/null &
+  server=$!
+  within 20 grep -qE '^listening on 127\.0\.0\.1:[0-9]+$' "$work/out" || fail "it does not listen"
+  port=$(sed -n 's/^listening on 127\.0\.0\.1://p' "$work/out")
+  exec {one}<>"/dev/tcp/127.0.0.1/$port"
+}
+
+# end SIGNAL STATUS
+end() {
+  local status=0
+  kill "-$1" "$server"
+  wait "$server" 2>/dev/null || status=$?
+  server=
+  exec {one}>&-
+  [ "$status" = "$2" ] || fail "status $status after SIG$1"
+}
+
+# expect LINE…: the next lines of the answer
+expect() {
+  local line expected
+  for expected; do
+    IFS= read -r -t 20 -u "$one" line || fail "no answer where '$expected' was expected"
+    [ "${line%$'\r'}" = "$expected" ] || fail "'${line%$'\r'}' where '$expected' was expected"
+  done
+}
+
+# ask REQUEST LINE…: as a line of words
+ask() {
+  printf '%s\r\n' "$1" >&"$one"
+  shift
+  expect "$@"
+}
+
+start
+ask 'PING' '+PONG'
+ask 'PING hello' '$5' hello
+ask 'ECHO words' '$5' words
+ask 'SET a 1' '+OK'
+ask 'SET a 2 NX' '$-1'
+ask 'SET b 2 XX' '$-1'
+ask 'SET a 3 GET' '$1' 1
+ask 'GET a' '$1' 3
+ask 'GET nothing' '$-1'
+ask 'INCR a' ':4'
+ask 'DECRBY a 10' ':-6'
+ask 'SET a 9223372036854775807' '+OK'
+ask 'INCR a' '-ERR increment or decrement would overflow'
+ask 'SET a words' '+OK'
+ask 'INCR a' '-ERR value is not an integer or out of range'
+ask 'MSET x 1 y 2' '+OK'
+ask 'MGET x nothing y' '*3' '$1' 1 '$-1' '$1' 2
+ask 'MSET x' '-ERR wrong number of arguments for '"'mset'"' command'
+ask 'EXISTS x y nothing x' ':3'
+ask 'DEL x nothing' ':1'
+ask 'LPUSH l a b c' ':3'
+ask 'RPUSH l d' ':4'
+ask 'LRANGE l -2 100' '*2' '$1' a '$1' d
+ask 'LRANGE l 3 1' '*0'
+ask 'LPUSH a x' '-WRONGTYPE Operation against a key holding the wrong kind of value'
+ask 'GET l' '-WRONGTYPE Operation against a key holding the wrong kind of value'
+ask 'TYPE l' '+list'
+ask 'TTL y' ':-1'
+ask 'TTL nothing' ':-2'
+ask 'EXPIRE nothing 5' ':0'
+ask 'EXPIRE y 100' ':1'
+ask 'TTL y' ':100'
+ask 'SET y 1 EX 0' '-ERR invalid expire time in '"'set'"' command'
+ask 'SET y 1 EX 9223372036854775807' '-ERR invalid expire time in '"'set'"' command'
+ask 'SET y 1 PX 60' '+OK'
+sleep 0.3
+ask 'GET y' '$-1'
+ask 'nonsense' "-ERR unknown command 'nonsense'"
+ask 'GET' "-ERR wrong number of arguments for 'get' command"
+ask 'SELECT 1' '-ERR DB index is out of range'
+ask 'HELLO 4' '-NOPROTO unsupported protocol version'
+
+# pipelined, in pieces, and binary
+printf '*2\r\n$3\r\nGET\r\n$1\r\na\r\n*3\r\n$3\r\nSET\r\n$3\r\nb' >&"$one"
+expect '$5' words
+sleep 0.1
+printf '\r\n\r\n$4\r\n\r\n\r\n\r\nPING\r\n' >&"$one"  # the key is "b\r\n", the value "\r\n\r\n"
+expect '+OK' '+PONG'
+
+# subscriptions: what is published comes by itself
+exec {two}<>"/dev/tcp/127.0.0.1/$port"
+printf 'SUBSCRIBE news weather\r\n' >&"$two"
+heard() {
+  local line expected
+  for expected; do
+    IFS= read -r -t 20 -u "$two" line || fail "no message where '$expected' was expected"
+    [ "${line%$'\r'}" = "$expected" ] || fail "'${line%$'\r'}' where '$expected' was expected"
+  done
+}
+heard '*3' '$9' subscribe '$4' news ':1' '*3' '$9' subscribe '$7' weather ':2'
+ask 'PUBLISH news hello' ':1'
+heard '*3' '$7' message '$4' news '$5' hello
+printf 'GET a\r\nUNSUBSCRIBE news\r\n' >&"$two"
+heard "-ERR Can't execute 'get': only (UN)SUBSCRIBE, PING and QUIT are allowed in this context"
+heard '*3' '$11' unsubscribe '$4' news ':1'
+ask 'PUBLISH news hello' ':0'
+exec {two}>&-
+
+# what is no request ends its connection, and no other
+exec {bad}<>"/dev/tcp/127.0.0.1/$port"
+printf '*1\r\n!' >&"$bad"
+printf '3\r\n' >&"$bad"
+IFS= read -r -t 20 -u "$bad" line || fail "no answer to what is no request"
+[ "${line%$'\r'}" = "-ERR Protocol error: expected '\$', got '!'" ] || fail "answered '$line'"
+IFS= read -r -t 20 -u "$bad" line && fail "the connection of one who sends nonsense goes on"
+exec {bad}>&-
+ask 'PING' '+PONG'
+end TERM 0
+
+# the log: killed at any moment, it has what was acknowledged
+log=$work/log
+start --log "$log" --sync always
+for ((i = 1; i <= 50; ++i)); do ask 'INCR n' ":$i"; done
+ask 'LPUSH l a b' ':2'
+ask 'SET gone 1 PX 50' '+OK'
+ask 'SET stays 1 EX 1000' '+OK'
+end KILL 137
+printf '*2\r\n$4\r\nINCR\r\n$1' >>"$log" # the last request was cut off
+sleep 0.2
+start --log "$log" --sync second
+grep -q 'are the beginning of a request, and are removed' "$work/err" || fail "it says nothing of the cut"
+ask 'GET n' '$2' 50
+ask 'LRANGE l 0 -1' '*2' '$1' b '$1' a
+ask 'GET gone' '$-1'
+ask 'TTL stays' ':1000'
+ask 'INCR n' ':51'
+end TERM 0
+start --log "$log" --sync never
+ask 'GET n' '$2' 51
+ask 'FLUSHALL' '+OK'
+ask 'DBSIZE' ':0'
+end INT 0
+
+# a damaged log is not taken for an empty one
+printf '*1\r\nnonsense\r\n' >"$work/damaged"
+status=0
+"$program" --port 0 --log "$work/damaged" >"$work/out" 2>"$work/err" || status=$?
+[ "$status" = 1 ] && grep -q 'is damaged at byte 0' "$work/err" || fail "a damaged log: status $status"
+
+# a full disk: what cannot be kept is refused, and the rest goes on
+limit=1 # KiB, of a file
+start --log "$work/full" --sync always
+limit=unlimited
+ask 'SET small 1' '+OK'
+printf -v long '%*s' 2000 ''
+ask "SET large ${long// /x}" "-MISCONF the append-only file cannot be written: $work/full: File too large"
+exec {one}>&-
+exec {one}<>"/dev/tcp/127.0.0.1/$port"
+ask 'SET small 2' '-MISCONF the append-only file cannot be written: File too large'
+ask 'GET small' '$1' 1
+end KILL 137
+start --log "$work/full"
+ask 'GET small' '$1' 1
+ask 'EXISTS large' ':0'
+end TERM 0
+
+status=0
+"$program" --port many >/dev/null 2>"$work/err" || status=$?
+[ "$status" = 2 ] && grep -q usage "$work/err" || fail "a port that is no number: status $status"
