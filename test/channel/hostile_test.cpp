@@ -300,12 +300,12 @@ STACKLESS_TEST("a watch and a broadcast are closed, and go, while many wait, som
     std::vector<tasklet<>> all;
     for (int i = 0; i < 5; ++i) {
       all.push_back(spawn([&ended, r = w->subscribe()]() mutable -> task<> {
-        while (co_await r.next()) {
+        while (const auto value = co_await r.next()) {
         }
         ++ended;
       }));
       all.push_back(spawn([&ended, r = b->subscribe()]() mutable -> task<> {
-        while (co_await r.next()) {
+        while (const auto value = co_await r.next()) {
         }
         ++ended;
       }));

@@ -149,7 +149,8 @@ TEST_CASE("programs: a select of which every case waits for one that waits for i
     spawn(
         "server",
         [](channel<int> in, channel<int> out, channel<int> bad) -> task<> {
-          if (co_await in.receive() < 0) co_await bad.send(1);
+          const int got = co_await in.receive();
+          if (got < 0) co_await bad.send(1);
           co_await out.send(1);
         },
         requests, replies, errors

@@ -232,7 +232,7 @@ TEST_CASE("an observer of a program that is well is told of none") {
     const auto receiver = spawn(
         "receiver",
         [](channel<int> from) -> task<> {
-          while (co_await from.next()) {
+          while (const auto value = co_await from.next()) {
           }
         },
         c
