@@ -159,7 +159,7 @@ TEST_CASE("once: a deadlock in it names it and who runs it") {
     text = error.what();
   }
   CHECK_THAT(text, contains_text("event 'never'"));
-  CHECK_THAT(text, contains_text("w   lock of mutex 'setup'  (owned by #2 r"));
+  CHECK_THAT(text, contains_text("lock of mutex 'setup'  (owned by #2 r"));
 }
 
 STACKLESS_TEST("lock_all: waiting") {

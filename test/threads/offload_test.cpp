@@ -193,8 +193,8 @@ TEST_CASE("offload: a snapshot shows what runs, what waits for a thread, and whe
   CHECK(data.objects[0].type == "offloaded work");
   CHECK(data.objects[1].type == "offloaded work, which waits for a free thread");
   const std::string text = to_text(data);
+#if STACKLESS_TRACKING  // else they look alike, and are shown as a group
   CHECK_THAT(text, contains_text("offloaded work, which waits for a free thread"));
-#if STACKLESS_TRACKING
   CHECK_THAT(text, contains_text("offload_test.cpp:"));
 #endif
   CHECK_THAT(text, !contains_text("foreign await"));
