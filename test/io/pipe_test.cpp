@@ -136,6 +136,9 @@ TEST_CASE("standard streams are duplicates") {
   });
 }
 
+// The undefined behaviour sanitizer looks at memory through a pipe of its own, and finds every
+// object bad when it gets none.
+#if !defined(__SANITIZE_ADDRESS__)
 TEST_CASE("no descriptors are left for a pipe") {
   on_each_backend([]() -> task<> {
     rlimit before{};
@@ -158,3 +161,4 @@ TEST_CASE("no descriptors are left for a pipe") {
     co_return;
   });
 }
+#endif
