@@ -4,23 +4,11 @@
 set -euo pipefail
 
 load=$1
-work=$(mktemp -d "${TMPDIR:-/tmp}/stackless-load.XXXXXX")
-server=
-cleanup() {
-  [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-fail() {
-  echo "echo_load.test.sh: $*" >&2
-  cat "$work"/out "$work"/err >&2 2>/dev/null || true
-  exit 1
-}
+source "${BASH_SOURCE%/*}/lib/server.sh"
 
 # with_server DESCRIPTORS COMMAND…: 0 is no limit; the command gets the port as its first argument
 with_server() {
-  local limit=$1 port='' status=0
+  local limit=$1 status=0
   shift
   : >"$work/out"
   (
@@ -28,12 +16,7 @@ with_server() {
     exec "${load%/*}/echo_server" 0
   ) >"$work/out" 2>"$work/err" </dev/null &
   server=$!
-  for _ in {1..100}; do
-    port=$(sed -n 's/^listening on 127\.0\.0\.1://p' "$work/out")
-    [ -z "$port" ] || break
-    sleep 0.1
-  done
-  [ -n "$port" ] || fail "echo_server does not listen"
+  wait_for_port
   "$@" "$port"
   kill -TERM "$server"
   wait "$server" || status=$?

@@ -4,36 +4,13 @@
 set -euo pipefail
 
 program=$1
-work=$(mktemp -d "${TMPDIR:-/tmp}/stackless-echo.XXXXXX")
-server=
-cleanup() {
-  [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-fail() {
-  echo "echo_server.test.sh: $*" >&2
-  cat "$work"/out "$work"/err >&2 2>/dev/null || true
-  exit 1
-}
-
-# within SECONDS COMMAND…: until it succeeds
-within() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.05
-  done
-}
+source "${BASH_SOURCE%/*}/lib/server.sh"
 
 start() {
   : >"$work/out"
   "$program" 0 >"$work/out" 2>"$work/err" </dev/null &
   server=$!
-  within 10 grep -qE '^listening on 127\.0\.0\.1:[0-9]+$' "$work/out" || fail "it does not listen"
-  port=$(sed -n 's/^listening on 127\.0\.0\.1://p' "$work/out")
+  wait_for_port
 }
 
 # ends SIGNAL: with status 0

@@ -4,30 +4,8 @@
 set -euo pipefail
 
 program=$1
-work=$(mktemp -d "${TMPDIR:-/tmp}/stackless-kv.XXXXXX")
-server=
+source "${BASH_SOURCE%/*}/../lib/server.sh"
 limit=unlimited
-cleanup() {
-  [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-fail() {
-  echo "kv_server.test.sh: $*" >&2
-  cat "$work"/out "$work"/err >&2 2>/dev/null || true
-  exit 1
-}
-
-# within SECONDS COMMAND…: until it succeeds
-within() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.05
-  done
-}
 
 # start ARGUMENT…
 start() {
@@ -38,8 +16,7 @@ start() {
     exec "$program" --port 0 "$@"
   ) >"$work/out" 2>"$work/err" </dev/null &
   server=$!
-  within 20 grep -qE '^listening on 127\.0\.0\.1:[0-9]+$' "$work/out" || fail "it does not listen"
-  port=$(sed -n 's/^listening on 127\.0\.0\.1://p' "$work/out")
+  wait_for_port
   exec {one}<>"/dev/tcp/127.0.0.1/$port"
 }
 
@@ -53,14 +30,16 @@ end() {
   [ "$status" = "$2" ] || fail "status $status after SIG$1"
 }
 
-# expect LINE…: the next lines of the answer
-expect() {
-  local line expected
+# hear DESCRIPTOR LINE…: the next lines that come
+hear() {
+  local from=$1 line expected
+  shift
   for expected; do
-    IFS= read -r -t 20 -u "$one" line || fail "no answer where '$expected' was expected"
+    IFS= read -r -t 20 -u "$from" line || fail "nothing came where '$expected' was expected"
     [ "${line%$'\r'}" = "$expected" ] || fail "'${line%$'\r'}' where '$expected' was expected"
   done
 }
+expect() { hear "$one" "$@"; }
 
 # ask REQUEST LINE…: as a line of words
 ask() {
@@ -122,19 +101,12 @@ expect '+OK' '+PONG'
 # subscriptions: what is published comes by itself
 exec {two}<>"/dev/tcp/127.0.0.1/$port"
 printf 'SUBSCRIBE news weather\r\n' >&"$two"
-heard() {
-  local line expected
-  for expected; do
-    IFS= read -r -t 20 -u "$two" line || fail "no message where '$expected' was expected"
-    [ "${line%$'\r'}" = "$expected" ] || fail "'${line%$'\r'}' where '$expected' was expected"
-  done
-}
-heard '*3' '$9' subscribe '$4' news ':1' '*3' '$9' subscribe '$7' weather ':2'
+hear "$two" '*3' '$9' subscribe '$4' news ':1' '*3' '$9' subscribe '$7' weather ':2'
 ask 'PUBLISH news hello' ':1'
-heard '*3' '$7' message '$4' news '$5' hello
+hear "$two" '*3' '$7' message '$4' news '$5' hello
 printf 'GET a\r\nUNSUBSCRIBE news\r\n' >&"$two"
-heard "-ERR Can't execute 'get': only (UN)SUBSCRIBE, PING and QUIT are allowed in this context"
-heard '*3' '$11' unsubscribe '$4' news ':1'
+hear "$two" "-ERR Can't execute 'get': only (UN)SUBSCRIBE, PING and QUIT are allowed in this context"
+hear "$two" '*3' '$11' unsubscribe '$4' news ':1'
 ask 'PUBLISH news hello' ':0'
 exec {two}>&-
 
@@ -142,8 +114,7 @@ exec {two}>&-
 exec {bad}<>"/dev/tcp/127.0.0.1/$port"
 printf '*1\r\n!' >&"$bad"
 printf '3\r\n' >&"$bad"
-IFS= read -r -t 20 -u "$bad" line || fail "no answer to what is no request"
-[ "${line%$'\r'}" = "-ERR Protocol error: expected '\$', got '!'" ] || fail "answered '$line'"
+hear "$bad" "-ERR Protocol error: expected '\$', got '!'"
 IFS= read -r -t 20 -u "$bad" line && fail "the connection of one who sends nonsense goes on"
 exec {bad}>&-
 ask 'PING' '+PONG'

@@ -37,7 +37,8 @@ using namespace std::chrono_literals;
 constexpr std::size_t first_buffer = 1024;
 constexpr std::size_t largest_idle_buffer = 16 * 1024;
 constexpr std::size_t most_replies = 64 * 1024;  // that wait to be written
-constexpr auto longest_stall = 30s;  // in the middle of a request, or of a reply that is not read
+constexpr auto longest_request = 60s;            // from its first byte to its last
+constexpr auto longest_stall = 30s;              // of replies that are not read
 
 struct options {
   std::uint16_t port = 6379;
@@ -68,7 +69,7 @@ class session {
   }
 
  private:
-  /// False: the client has finished, or stalls in the middle of a request.
+  /// False: the client has finished, or takes too long for a request.
   sl::task<bool> read() {
     if (filled_ == 0 && buffer_.size() > largest_idle_buffer) {
       buffer_.resize(first_buffer);
@@ -80,8 +81,9 @@ class session {
     if (filled_ == 0) {  // between requests it may take its time
       n = co_await stream_.read_some(room);
     } else {
+      if (!request_ends_) request_ends_.emplace(longest_request);
       const auto body = [&]() -> sl::task<> { n = co_await stream_.read_some(room); };
-      if (!co_await sl::move_on_after(longest_stall, body)) co_return false;
+      if (!co_await sl::move_on_after(request_ends_->remaining(), body)) co_return false;
     }
     filled_ += n;
     co_return n != 0;
@@ -101,6 +103,7 @@ class session {
       kv::execute(client_, parser_.arguments(bytes));
       begin += parser_.size();
       parser_.reset();
+      request_ends_.reset();
       if (client_.reply.bytes.size() > most_replies) co_await flush();
     }
     filled_ -= begin;
@@ -128,12 +131,8 @@ class session {
     if (replies.empty()) co_return;
     std::optional<sl::mutex_guard> lock;
     if (client_.listening) lock.emplace(co_await client_.listening->writing.lock());
-    if (replies.size() <= first_buffer) {  // it fits into what the system buffers, or nobody reads
-      co_await stream_.write_all(replies);
-    } else {
-      const auto body = [&]() -> sl::task<> { co_await stream_.write_all(replies); };
-      co_await sl::fail_after(longest_stall, body);
-    }
+    const auto body = [&]() -> sl::task<> { co_await stream_.write_all(replies); };
+    co_await sl::fail_after(longest_stall, body);
     if (replies.capacity() > largest_idle_buffer) replies.shrink_to_fit();
     replies.clear();
   }
@@ -143,6 +142,7 @@ class session {
   kv::request_parser parser_;
   std::vector<char> buffer_;
   std::size_t filled_ = 0;
+  std::optional<sl::deadline> request_ends_;  // once a part of it has come
 };
 
 /// Its errors end here: one bad client must not stop the server.

@@ -95,8 +95,12 @@ sl::task<> subscriptions::close() {
     leaving_.push_back(mine->tasklet);
   }
   current_.clear();
-  for (const auto& t : leaving_)
-    while (t.alive()) co_await sl::yield();
+  for (const sl::any_tasklet& t : leaving_) {
+    try {
+      co_await t.join();
+    } catch (const sl::tasklet_killed&) {  // as was asked for
+    }
+  }
 }
 
 }  // namespace kv

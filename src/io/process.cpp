@@ -1,4 +1,5 @@
 #include <stackless/error.hpp>
+#include <stackless/io/descriptor.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/process.hpp>
 #include <stackless/time.hpp>
@@ -30,26 +31,9 @@ namespace detail {
 
 namespace {
 
+using io::owned_descriptor;
+
 std::atomic<bool> without_pidfd = false;
-
-class owned_descriptor {
- public:
-  owned_descriptor() noexcept = default;
-  explicit owned_descriptor(int number) noexcept : number_(number) {}
-  owned_descriptor(owned_descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  owned_descriptor& operator=(owned_descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~owned_descriptor() {
-    if (number_ != -1) ::close(number_);
-  }
-  [[nodiscard]] int get() const noexcept { return number_; }
-  [[nodiscard]] int release() noexcept { return std::exchange(number_, -1); }
-
- private:
-  int number_ = -1;
-};
 
 [[noreturn]] void throw_spawn_error(int error, const std::string& about) {
   throw io::io_error({error, std::system_category()}, "spawn", -1, about);

@@ -1,10 +1,9 @@
 #include "thread_pool.hpp"
 
+#include "threads/quiet_thread.hpp"
+
 #include <system_error>
 #include <utility>
-
-#include <pthread.h>
-#include <signal.h>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -24,18 +23,7 @@ thread_pool::~thread_pool() {
 
 void thread_pool::start_thread() {
   threads_.reserve(threads_.size() + 1);
-  // The program's signals go to the program's threads.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_BLOCK, &all, &before);
-  try {
-    threads_.emplace_back([this] { work(); });
-  } catch (...) {
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  threads_.push_back(quiet_thread([this] { work(); }));
 }
 
 void thread_pool::submit(io_operation& operation) {

@@ -17,8 +17,6 @@ class uring_features {
   /// \throws std::system_error for a name that is none
   uring_features();
 
-  [[nodiscard]] bool masked(std::string_view name) const noexcept;
-
   /// The flags of a new ring, best first; the last are none. A kernel that does not know one of
   /// them answers EINVAL.
   [[nodiscard]] std::array<unsigned, 3> setup_flags() const noexcept;
@@ -27,6 +25,8 @@ class uring_features {
   void require(io_uring& ring) const;
 
  private:
+  [[nodiscard]] bool masked(std::string_view name) const noexcept;
+
   std::string without_;  // ",name,name,"
 };
 

@@ -1,25 +1,10 @@
 #include "threads/offload_pool.hpp"
 
-#include <system_error>
-#include <thread>
+#include "threads/quiet_thread.hpp"
 
-#include <pthread.h>
-#include <signal.h>
+#include <system_error>
 
 namespace stackless::inline STACKLESS_ABI::detail {
-
-namespace {
-
-/// The program's signals go to the program's threads; faults stay where they happen.
-void block_signals(sigset_t& before) noexcept {
-  sigset_t blocked;
-  ::sigfillset(&blocked);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
-    ::sigdelset(&blocked, fault);
-  ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
-}
-
-}  // namespace
 
 offload_pool& offload_pool::instance() {
   static offload_pool& pool = *new offload_pool();
@@ -27,17 +12,13 @@ offload_pool& offload_pool::instance() {
 }
 
 void offload_pool::start_thread() {
-  sigset_t before;
-  block_signals(before);
   ++threads_;
   try {
-    std::thread([this] { work(); }).detach();
+    quiet_thread([this] { work(); }).detach();
   } catch (...) {
     --threads_;
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     throw;
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void offload_pool::submit(pool_job& job) {

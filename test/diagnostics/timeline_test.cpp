@@ -123,7 +123,8 @@ TEST_CASE("in a timeline the time that a scheduler sleeps is nobody's running ti
   double asleep = 0;
   double running = 0;
   for (const slice& s : slices) (s.name == "sleep" ? asleep : running) += s.duration;
-  CHECK(asleep >= 40'000);  // it is timed from the switch, some time after its deadline was set
+  // Between the call of sleep and the switch it runs, and may lose its processor.
+  CHECK(asleep >= 60'000 - (running - 5000));
   CHECK(running >= 5000);
   CHECK(running < 30'000);
 }

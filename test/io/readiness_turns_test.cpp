@@ -2,7 +2,7 @@
 
 #include <stackless/stackless.hpp>
 
-#include "io_test.hpp"
+#include "readiness.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,30 +20,6 @@ namespace io = stackless::io;
 namespace {
 
 using log_type = std::vector<std::string>;
-
-task<std::string> read_text(io::tcp_stream& stream) {
-  std::array<char, 64> bytes{};
-  const std::size_t count = co_await stream.read_some(bytes);
-  co_return std::string(bytes.data(), count);
-}
-
-task<> fill(io::tcp_stream& stream) {
-  const std::string block(1 << 16, 'x');
-  for (;;) {
-    const auto wrote = co_await select(stream.writable(), after(20ms));
-    if (wrote.index() == 1) co_return;
-    (void)co_await stream.write_some(block);
-  }
-}
-
-task<> drain_all(io::tcp_stream& stream) {
-  std::vector<char> bytes(1 << 20);
-  for (;;) {
-    const auto more = co_await select(stream.readable(), after(20ms));
-    if (more.index() == 1) co_return;
-    (void)co_await stream.read_some(io::mutable_bytes(bytes.data(), bytes.size()));
-  }
-}
 
 /// All three; in which order is the kernel's affair, where it is io_uring that watches.
 void check_woken(log_type log) {

@@ -16,7 +16,8 @@ struct pipe_ends {
 /// the write end is closed. Writing without a reader is `std::errc::broken_pipe`. A plain function.
 ///
 /// The system answers that with SIGPIPE as well, which ends a program: if it has its default
-/// action, it is ignored from now on (in the whole process; programs that are started inherit it).
+/// action, it is ignored from now on (in the whole process, and in programs that it
+/// starts otherwise than by `process`).
 ///
 /// **Errors**: `io_error`; with `error` given it is set instead, and the ends are closed ones.
 [[nodiscard]] pipe_ends pipe();
