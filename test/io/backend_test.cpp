@@ -2,6 +2,7 @@
 #include <stackless/deadlock.hpp>
 #include <stackless/snapshot.hpp>
 
+#include "io/uring_features.hpp"
 #include "io_test.hpp"
 
 #include <array>
@@ -690,6 +691,23 @@ TEST_CASE("each feature that io_uring needs may be lacking: epoll it is, and the
     if (has_uring)
       CHECK_THAT(backend->reason(), contains_text("\"" + name + "\" here (it needs Linux 5.11)"));
   }
+}
+
+TEST_CASE("flags of a ring that are hidden are not asked for") {
+  using stackless::detail::uring_features;
+  const auto flags = [](const char* without) {
+    const environment variable("STACKLESS_IO_WITHOUT", without);
+    return uring_features().setup_flags();
+  };
+  const auto asks = [](unsigned set, unsigned flag) { return (set & flag) != 0; };
+  for (const unsigned each : flags("defer_taskrun,coop_taskrun")) CHECK(each == 0);
+  for (const unsigned each : flags("defer_taskrun"))
+    CHECK_FALSE(asks(each, IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER));
+  for (const unsigned each : flags("coop_taskrun"))
+    CHECK_FALSE(asks(each, IORING_SETUP_COOP_TASKRUN));
+  CHECK(asks(flags(nullptr)[0], IORING_SETUP_DEFER_TASKRUN));
+  CHECK(asks(flags(nullptr)[1], IORING_SETUP_COOP_TASKRUN));
+  CHECK(flags(nullptr)[2] == 0);
 }
 
 TEST_CASE("a feature that nobody knows is an error, not a fallback") {

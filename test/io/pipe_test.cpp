@@ -136,6 +136,17 @@ TEST_CASE("standard streams are duplicates") {
   });
 }
 
+TEST_CASE("programs that are started inherit no pipe and no duplicate of a standard stream") {
+  on_each_backend([]() -> task<> {
+    const io::pipe_ends ends = io::pipe();
+    const io::file input = io::standard_input();
+    const io::file output = io::standard_output();
+    for (const io::file* each : {&ends.read_end, &ends.write_end, &input, &output})
+      CHECK((::fcntl(each->descriptor(), F_GETFD) & FD_CLOEXEC) != 0);
+    co_return;
+  });
+}
+
 TEST_CASE("no descriptors are left for a pipe") {
   on_each_backend([]() -> task<> {
     // The undefined behaviour sanitizer needs a pipe for its first look at each type.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <pthread.h>
+#include <signal.h>
 
 using namespace std::chrono_literals;
 using namespace stackless;
@@ -201,6 +202,23 @@ TEST_CASE("offload: a snapshot shows what runs, what waits for a thread, and whe
   CHECK_THAT(to_json(data), contains_text("\"offload\""));
   open.release(2);
   CHECK(s.run() == run_result::all_ended);
+}
+
+TEST_CASE("offload: the program's signals are not for its threads, faults are") {
+  sigset_t before;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  run([]() -> task<> {
+    sigset_t there;
+    co_await offload([&] { ::pthread_sigmask(SIG_SETMASK, nullptr, &there); });
+    for (const int signal : {SIGINT, SIGTERM, SIGCHLD, SIGALRM, SIGUSR1})
+      CHECK(::sigismember(&there, signal) == 1);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
+      CHECK(::sigismember(&there, fault) == 0);
+  });
+  sigset_t after;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  for (const int signal : {SIGINT, SIGTERM, SIGSEGV})
+    CHECK(::sigismember(&before, signal) == ::sigismember(&after, signal));
 }
 
 TEST_CASE("offload: first come, first served, on a bounded number of threads") {
