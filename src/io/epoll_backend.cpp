@@ -36,6 +36,7 @@ std::uint32_t events_for(const io_operation& operation) noexcept {
   case io_code::write:
   case io_code::write_vectored:
   case io_code::send:
+  case io_code::send_message:
   case io_code::connect:
     return EPOLLOUT;
   case io_code::poll:
@@ -50,7 +51,7 @@ static_assert(EPOLLHUP == POLLHUP && EPOLLERR == POLLERR && EPOLLRDHUP == POLLRD
 
 }  // namespace
 
-epoll_backend::epoll_backend() {
+epoll_backend::epoll_backend() : pool_(perform_blocking, *this) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ == -1) throw_system("epoll_create1");
   wake_descriptor_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -68,7 +69,7 @@ epoll_backend::epoll_backend() {
 }
 
 epoll_backend::~epoll_backend() {
-  pool_.reset();
+  pool_.stop();
   ::close(wake_descriptor_);
   ::close(epoll_);
   finish_abandoned();
@@ -95,7 +96,7 @@ void epoll_backend::cancel(io_operation& operation) noexcept {
     break;
   }
   case in_pool:
-    if (!pool_->withdraw(operation)) return;
+    if (!pool_.withdraw(operation)) return;
     break;
   default:
     return;  // the next poll sees it first
@@ -113,7 +114,8 @@ void epoll_backend::poll(std::optional<nanoseconds> timeout) {
   while (!fresh_.empty()) begin(fresh_.pop());
   finish_pool_work();
   if (finished_in_poll_ != 0) timeout = nanoseconds(0);
-  if (timeout == nanoseconds(0) && waiting_ == 0 && !pool_has_work() && !is_watched_) return;
+  if (timeout == nanoseconds(0) && waiting_ == 0 && pool_.outstanding() == 0 && !is_watched_)
+    return;
   wait(timeout);
 }
 
@@ -144,13 +146,10 @@ void epoll_backend::wait(std::optional<nanoseconds> timeout) {
 }
 
 void epoll_backend::finish_pool_work() noexcept {
-  if (!pool_has_work()) return;
-  operation_queue done = pool_->take_finished();
+  operation_queue done = pool_.take_finished();
   while (!done.empty()) {
     io_operation& operation = done.pop();
-    int result = operation.result;
-    if (operation.cancel_requested && result == -EINTR) result = -ECANCELED;
-    finish(operation, result);
+    finish(operation, operation.result);
   }
 }
 
@@ -170,6 +169,15 @@ void epoll_backend::begin(io_operation& operation) noexcept {
   switch (operation.code) {
   case io_code::open:
   case io_code::sync:
+  case io_code::status:
+  case io_code::rename:
+  case io_code::unlink:
+  case io_code::make_directory:
+  case io_code::symbolic_link:
+  case io_code::hard_link:
+  case io_code::allocate:
+  case io_code::resize:
+  case io_code::call:
     offload(operation);
     return;
   case io_code::close:
@@ -198,15 +206,8 @@ void epoll_backend::begin(io_operation& operation) noexcept {
 }
 
 void epoll_backend::offload(io_operation& operation) noexcept {
-  try {
-    if (!pool_) pool_ = std::make_unique<thread_pool>(perform_blocking, *this);
-    operation.backend_state = in_pool;
-    pool_->submit(operation);
-  } catch (const std::system_error& error) {
-    finish(operation, -error.code().value());
-  } catch (const std::bad_alloc&) {
-    finish(operation, -ENOMEM);
-  }
+  operation.backend_state = in_pool;
+  if (const int result = pool_.submit(operation); result != 0) finish(operation, result);
 }
 
 void epoll_backend::begin_on_descriptor(io_operation& operation) noexcept {

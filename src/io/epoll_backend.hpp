@@ -6,7 +6,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 namespace stackless::inline STACKLESS_ABI::detail {
@@ -52,7 +51,6 @@ class epoll_backend final : public io_backend {
   void wait(std::optional<std::chrono::nanoseconds> timeout);
   void finish_pool_work() noexcept;
   void finish(io_operation& operation, int result) noexcept;
-  [[nodiscard]] bool pool_has_work() const noexcept { return pool_ && pool_->outstanding() != 0; }
 
   int epoll_ = -1;
   int wake_descriptor_ = -1;
@@ -62,7 +60,7 @@ class epoll_backend final : public io_backend {
   std::vector<interest> interests_;  // by descriptor
   std::size_t waiting_ = 0;          // operations in `interests_`
   std::size_t finished_in_poll_ = 0;
-  std::unique_ptr<thread_pool> pool_;
+  thread_pool pool_;
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -16,6 +16,9 @@ inline constexpr int broken_stream_result = -100'001;
 /// \throws io::io_error for a negative result
 [[noreturn]] void throw_failure(const char* operation, int result, const io_resource* resource);
 
+/// Names what it worked on. \throws io::io_error
+[[noreturn]] void throw_failure(const io_operation& operation, const io_resource* resource);
+
 /// A plain system call of the running function has failed: errno tells how.
 [[noreturn]] void throw_errno(const char* operation, const io_resource* resource);
 [[noreturn]] void throw_errno(const char* operation, int descriptor, const std::string& path);

@@ -35,15 +35,40 @@ const char* name_of(io_code code) noexcept {
   case io_code::connect:
     return "connect";
   case io_code::receive:
+  case io_code::receive_message:
     return "receive";
   case io_code::send:
+  case io_code::send_message:
     return "send";
   case io_code::shutdown:
     return "shutdown";
   case io_code::poll:
     return "poll";
+  case io_code::status:
+    return "status";
+  case io_code::rename:
+    return "rename";
+  case io_code::unlink:
+    return "remove";
+  case io_code::make_directory:
+    return "create_directory";
+  case io_code::symbolic_link:
+    return "create_symlink";
+  case io_code::hard_link:
+    return "create_hard_link";
+  case io_code::allocate:
+    return "allocate";
+  case io_code::resize:
+    return "resize";
+  case io_code::call:
+    return "call";
   }
   return "unknown operation";
+}
+
+const char* name_of(const io_operation& operation) noexcept {
+  if (operation.code != io_code::call) return name_of(operation.code);
+  return static_cast<const blocking_call*>(operation.data)->name;
 }
 
 // io_operation
@@ -77,12 +102,14 @@ bool io_operation::withdraw(wait& w) noexcept {
 
 void io_operation::describe(object_info& info, std::vector<const void*>&) const {
   info.kind = object_kind::io_operation;
-  info.type = code != io_code::poll   ? name_of(code)
+  info.type = code != io_code::poll   ? name_of(*this)
               : (flags & POLLIN) != 0 ? "readable"
                                       : "writable";
   const std::string subject = resource != nullptr ? resource->name() : std::string();
   if (!subject.empty()) {
     info.name = "\"" + subject + "\"";
+  } else if (path != nullptr) {
+    info.name = "\"" + std::string(path) + "\"";
   } else if (descriptor >= 0) {
     info.name = "descriptor " + std::to_string(descriptor);
   }
@@ -100,6 +127,17 @@ std::error_code code_of(int result) noexcept {
 void throw_failure(const char* operation, int result, const io_resource* resource) {
   if (resource == nullptr) throw io::io_error(code_of(result), operation, -1, {});
   throw io::io_error(code_of(result), operation, resource->descriptor, resource->name());
+}
+
+void throw_failure(const io_operation& operation, const io_resource* resource) {
+  if (resource != nullptr || operation.path == nullptr)
+    throw_failure(name_of(operation), operation.result, resource);
+  const bool two_paths = operation.code == io_code::rename ||
+                         operation.code == io_code::hard_link ||
+                         operation.code == io_code::symbolic_link;
+  const std::string other =
+      two_paths ? "to \"" + std::string(static_cast<const char*>(operation.data)) + "\"" : "";
+  throw io::io_error(code_of(operation.result), name_of(operation), -1, operation.path, other);
 }
 
 void throw_errno(const char* operation, const io_resource* resource) {
@@ -132,14 +170,16 @@ bool io_call::refused() noexcept {
   started_ = false;
   operation_.result = refusal_;
   if (refusal_ != 0) return true;
-  if (operation_.code != io_code::open) {
+  const bool by_descriptor = operation_.path == nullptr && operation_.code != io_code::call;
+  if (by_descriptor) {
     if (resource_.get() == nullptr || resource_->closing || resource_->descriptor < 0) {
       operation_.result = -EBADF;
       return true;
     }
     operation_.descriptor = resource_->descriptor;
   }
-  if (operation_.offset != io_operation::current_position && !resource_->is_seekable()) {
+  if (by_descriptor && operation_.offset != io_operation::current_position &&
+      !resource_->is_seekable()) {
     operation_.result = -ESPIPE;
     return true;
   }
@@ -184,8 +224,7 @@ int io_call::checked() {
     if (error_ != nullptr) error_->clear();
     return operation_.result;
   }
-  if (error_ == nullptr)
-    throw_failure(name_of(operation_.code), operation_.result, resource_.get());
+  if (error_ == nullptr) throw_failure(operation_, resource_.get());
   *error_ = code_of(operation_.result);
   return -1;
 }

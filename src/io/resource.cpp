@@ -49,6 +49,10 @@ std::string io_resource::name() const {
     return address_text(descriptor, socket_end::local);
   case kind::stream:
     return address_text(descriptor, socket_end::peer);
+  case kind::datagram: {
+    std::string peer = address_text(descriptor, socket_end::peer);
+    return peer.empty() ? address_text(descriptor, socket_end::local) : peer;
+  }
   }
   return name_;
 }

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -109,10 +110,43 @@ int finish_connect(const io_operation& o) noexcept {
   return -error;
 }
 
+int status_of(const io_operation& o) noexcept {
+  auto* const into = static_cast<struct statx*>(o.data);
+  const int flags = static_cast<int>(o.flags);
+  return result_of([&] {
+    return o.path != nullptr ? ::statx(AT_FDCWD, o.path, flags, o.length, into)
+                             : ::statx(o.descriptor, "", flags | AT_EMPTY_PATH, o.length, into);
+  });
+}
+
 }  // namespace
 
 int perform_blocking(const io_operation& o) noexcept {
+  const auto* const other_path = static_cast<const char*>(o.data);
   switch (o.code) {
+  case io_code::status:
+    return status_of(o);
+  case io_code::rename:
+    return result_of([&] { return ::renameat2(AT_FDCWD, o.path, AT_FDCWD, other_path, o.flags); });
+  case io_code::unlink:
+    return result_of([&] { return ::unlinkat(AT_FDCWD, o.path, static_cast<int>(o.flags)); });
+  case io_code::make_directory:
+    return result_of([&] { return ::mkdir(o.path, static_cast<mode_t>(o.mode)); });
+  case io_code::symbolic_link:
+    return result_of([&] { return ::symlink(o.path, other_path); });
+  case io_code::hard_link:
+    return result_of([&] { return ::linkat(AT_FDCWD, o.path, AT_FDCWD, other_path, 0); });
+  case io_code::allocate:
+    return result_of([&] {
+      return ::fallocate(
+          o.descriptor, static_cast<int>(o.mode), static_cast<off_t>(o.offset),
+          static_cast<off_t>(o.size)
+      );
+    });
+  case io_code::resize:
+    return result_of([&] { return ::ftruncate(o.descriptor, static_cast<off_t>(o.size)); });
+  case io_code::call:
+    return static_cast<blocking_call*>(o.data)->perform();
   case io_code::open:
     return result_of([&] {
       return ::open(o.path, static_cast<int>(o.flags) | O_CLOEXEC, static_cast<mode_t>(o.mode));
@@ -156,9 +190,33 @@ int attempt(const io_operation& o, bool connecting) noexcept {
     return connecting ? finish_connect(o) : begin_connect(o);
   case io_code::poll:
     return ready_events(o.descriptor, static_cast<short>(o.flags));
+  case io_code::receive_message:
+    result = result_of([&] {
+      return ::recvmsg(
+          o.descriptor, static_cast<msghdr*>(o.data), static_cast<int>(o.flags | MSG_DONTWAIT)
+      );
+    });
+    break;
+  case io_code::send_message:
+    result = result_of([&] {
+      return ::sendmsg(
+          o.descriptor, static_cast<const msghdr*>(o.data),
+          static_cast<int>(o.flags | MSG_DONTWAIT | MSG_NOSIGNAL)
+      );
+    });
+    break;
   case io_code::open:
   case io_code::close:
   case io_code::sync:
+  case io_code::status:
+  case io_code::rename:
+  case io_code::unlink:
+  case io_code::make_directory:
+  case io_code::symbolic_link:
+  case io_code::hard_link:
+  case io_code::allocate:
+  case io_code::resize:
+  case io_code::call:
     return perform_blocking(o);
   case io_code::read:
   case io_code::write:

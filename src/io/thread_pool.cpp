@@ -2,6 +2,8 @@
 
 #include "threads/quiet_thread.hpp"
 
+#include <cerrno>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -12,13 +14,14 @@ thread_pool::thread_pool(
 ) noexcept
     : perform_(perform), announce_to_(announce_to) {}
 
-thread_pool::~thread_pool() {
+void thread_pool::stop() noexcept {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   work_came_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void thread_pool::start_thread() {
@@ -26,7 +29,7 @@ void thread_pool::start_thread() {
   threads_.push_back(quiet_thread([this] { work(); }));
 }
 
-void thread_pool::submit(io_operation& operation) {
+int thread_pool::submit(io_operation& operation) noexcept {
   bool short_of_threads = false;
   {
     const std::lock_guard lock(mutex_);
@@ -35,8 +38,10 @@ void thread_pool::submit(io_operation& operation) {
   if (short_of_threads && threads_.size() < most_threads) {
     try {
       start_thread();
-    } catch (const std::system_error&) {
-      if (threads_.empty()) throw;  // else it takes its turn
+    } catch (const std::system_error& error) {
+      if (threads_.empty()) return -error.code().value();  // else it takes its turn
+    } catch (const std::bad_alloc&) {
+      if (threads_.empty()) return -ENOMEM;
     }
   }
   {
@@ -46,6 +51,7 @@ void thread_pool::submit(io_operation& operation) {
   }
   ++outstanding_;
   work_came_.notify_one();
+  return 0;
 }
 
 bool thread_pool::withdraw(io_operation& operation) noexcept {
@@ -58,11 +64,15 @@ bool thread_pool::withdraw(io_operation& operation) noexcept {
 
 operation_queue thread_pool::take_finished() noexcept {
   operation_queue taken;
+  if (outstanding_ == 0) return taken;
   {
     const std::lock_guard lock(mutex_);
     taken = std::exchange(finished_, {});
   }
-  for (const io_operation* o = taken.front(); o != nullptr; o = o->backend_next) --outstanding_;
+  for (io_operation* o = taken.front(); o != nullptr; o = o->backend_next) {
+    --outstanding_;
+    if (o->cancel_requested && o->result == -EINTR) o->result = -ECANCELED;
+  }
   return taken;
 }
 

@@ -18,10 +18,13 @@ class thread_pool {
   thread_pool(int (*perform)(const io_operation&) noexcept, io_backend& announce_to) noexcept;
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;
-  ~thread_pool();  ///< joins: what runs is finished first
+  ~thread_pool() { stop(); }
 
-  /// \throws std::system_error when there is no thread and none can be started
-  void submit(io_operation& operation);
+  /// Joins: what runs is finished first. Nothing is announced afterwards.
+  void stop() noexcept;
+
+  /// 0, or a negated errno when there is no thread and none can be started.
+  [[nodiscard]] int submit(io_operation& operation) noexcept;
 
   /// Takes back what no thread has begun. False: it will finish.
   [[nodiscard]] bool withdraw(io_operation& operation) noexcept;

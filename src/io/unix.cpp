@@ -2,8 +2,10 @@
 #include <stackless/io/unix.hpp>
 #include <stackless/time.hpp>
 
+#include "descriptor_passing.hpp"
 #include "failure.hpp"
 #include "resource.hpp"
+#include "unix_name.hpp"
 
 #include <algorithm>
 #include <array>
@@ -36,52 +38,13 @@ using detail::io_call;
 using detail::io_code;
 using detail::io_handle;
 using detail::io_resource;
+using detail::unix_name;
 
 namespace {
 
-struct unix_name {
-  sockaddr_un native{};
-  socklen_t size = 0;
-
-  [[nodiscard]] const sockaddr* get() const noexcept {
-    return reinterpret_cast<const sockaddr*>(&native);
-  }
-};
-
-/// 0, or a negated errno.
-int parse(const std::string& path, unix_name& name) noexcept {
-  if (path.empty() || path.find('\0') != std::string::npos) return -EINVAL;
-  // An abstract name has no terminator, but the "@" stands for a 0.
-  const bool is_abstract = path.front() == '@';
-  if (path.size() + (is_abstract ? 0 : 1) > sizeof name.native.sun_path) return -ENAMETOOLONG;
-  name.native.sun_family = AF_UNIX;
-  std::memcpy(name.native.sun_path, path.data(), path.size());
-  if (is_abstract) name.native.sun_path[0] = '\0';
-  name.size =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1));
-  return 0;
-}
-
-/// Whether the name is that of a socket file at which nobody listens.
-bool is_stale(const std::string& path, const unix_name& name) noexcept {
-  struct stat status{};
-  if (path.front() == '@' || ::lstat(path.c_str(), &status) == -1 || !S_ISSOCK(status.st_mode))
-    return false;
-  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (probe == -1) return false;
-  const bool refused = ::connect(probe, name.get(), name.size) == -1 && errno == ECONNREFUSED;
-  ::close(probe);
-  return refused;
-}
-
 int bind_and_listen(int descriptor, const std::string& path, const unix_name& name, int backlog) {
-  int result = ::bind(descriptor, name.get(), name.size);
-  if (result == -1 && errno == EADDRINUSE) {
-    if (!is_stale(path, name)) return -EADDRINUSE;
-    if (::unlink(path.c_str()) == -1 && errno != ENOENT) return -errno;
-    result = ::bind(descriptor, name.get(), name.size);
-  }
-  if (result == -1) return -errno;
+  if (const int result = detail::bind_unix(descriptor, path, name, SOCK_STREAM); result != 0)
+    return result;
   return ::listen(descriptor, backlog) == -1 ? -errno : 0;
 }
 
@@ -125,116 +88,22 @@ class connect_unix_operation final : public io_call {
   }
 };
 
-/// One message of a byte and perhaps a descriptor.
-struct descriptor_message {
-  char byte = 0;
-  iovec vector{&byte, 1};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
-  msghdr header{};
-
-  descriptor_message() noexcept {
-    header.msg_iov = &vector;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-  }
-  descriptor_message(const descriptor_message&) = delete;
-  descriptor_message& operator=(const descriptor_message&) = delete;
-};
-
-int try_send(int to, int descriptor) noexcept {
-  descriptor_message message;
-  cmsghdr* control = CMSG_FIRSTHDR(&message.header);
-  control->cmsg_level = SOL_SOCKET;
-  control->cmsg_type = SCM_RIGHTS;
-  control->cmsg_len = CMSG_LEN(sizeof descriptor);
-  std::memcpy(CMSG_DATA(control), &descriptor, sizeof descriptor);
-  for (;;) {
-    if (::sendmsg(to, &message.header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
-    if (errno != EINTR) return -errno;
-  }
-}
-
-/// 1: a byte has come, and `got` has its descriptor if there was one. 0: the end.
-int try_receive(int from, owned_descriptor& got) noexcept {
-  // Not MSG_PEEK: Linux then shows the descriptor of the bytes after these as well.
-  ssize_t count = 0;
-  descriptor_message message;
-  do {
-    count = ::recvmsg(from, &message.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (count == -1 && errno == EINTR);
-  if (count == -1) return -errno;
-  if (count == 0) return 0;
-  cmsghdr* control = CMSG_FIRSTHDR(&message.header);
-  if (control == nullptr || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS ||
-      control->cmsg_len < CMSG_LEN(sizeof(int)))
-    return 1;
-  int descriptor = -1;
-  std::memcpy(&descriptor, CMSG_DATA(control), sizeof descriptor);
-  got = owned_descriptor(descriptor);
-  return 1;
-}
-
-[[noreturn]] void fail(int result, const char* operation, io_resource* resource) {
-  detail::throw_failure(operation, result, resource);
-}
-
 }  // namespace
-
-owned_descriptor::~owned_descriptor() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
 
 // unix_stream
 // --------------------------------------------------------------------------------------
 
 task<> unix_stream::send_descriptor(int descriptor) {
-  detail::check_current_tasklet();
-  const detail::io_reference resource(handle_.get());
-  for (;;) {
-    const bool open = resource.get() != nullptr && !resource->closing;
-    const int result = open ? try_send(resource->descriptor, descriptor) : -EBADF;
-    if (result == 0) co_return;
-    if (result != -EAGAIN) fail(result, "send_descriptor", resource.get());
-    co_await readiness_operation(resource.get(), detail::readiness::to_write, nullptr);
-  }
+  return detail::send_descriptor(handle_.get(), descriptor);
 }
-
-task<owned_descriptor> unix_stream::receive_descriptor() {
-  detail::check_current_tasklet();
-  const detail::io_reference resource(handle_.get());
-  for (;;) {
-    owned_descriptor got;
-    const bool open = resource.get() != nullptr && !resource->closing;
-    const int result = open ? try_receive(resource->descriptor, got) : -EBADF;
-    if (got.is_open()) co_return got;
-    if (result == 0 || result == 1)
-      throw io_error(
-          result == 0 ? errc::end_of_file : errc::no_descriptor, "receive_descriptor",
-          resource->descriptor, resource->name()
-      );
-    if (result != -EAGAIN) fail(result, "receive_descriptor", resource.get());
-    co_await readiness_operation(resource.get(), detail::readiness::to_read, nullptr);
-  }
-}
-
 task<> unix_stream::send_descriptor(int descriptor, std::error_code& error) {
-  error.clear();
-  try {
-    co_await send_descriptor(descriptor);
-  } catch (const io_error& failure) {
-    error = failure.code();
-  }
+  return detail::send_descriptor(handle_.get(), descriptor, error);
 }
-
+task<owned_descriptor> unix_stream::receive_descriptor() {
+  return detail::receive_descriptor(handle_.get(), detail::no_bytes::end_of_stream);
+}
 task<owned_descriptor> unix_stream::receive_descriptor(std::error_code& error) {
-  error.clear();
-  try {
-    co_return co_await receive_descriptor();
-  } catch (const io_error& failure) {
-    error = failure.code();
-  }
-  co_return owned_descriptor();
+  return detail::receive_descriptor(handle_.get(), detail::no_bytes::end_of_stream, error);
 }
 
 // unix_listener
@@ -271,7 +140,7 @@ std::string unix_listener::path() const {
 unix_listener listen_unix(const std::string& path, int backlog, std::error_code& error) {
   io_handle made = io_handle::make(io_resource::kind::listener, path);
   unix_name name;
-  int result = parse(path, name);
+  int result = detail::parse(path, name);
   if (result == 0) {
     // Non-blocking: of several that accept, one gets the connection that all were told of.
     made->descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -304,7 +173,7 @@ task<unix_stream> connect_unix(std::string path, std::error_code& error) {
   using std::chrono::milliseconds;
   io_handle made = io_handle::make(io_resource::kind::stream, path);
   unix_name name;
-  int result = parse(path, name);
+  int result = detail::parse(path, name);
   if (result == 0) {
     made->descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (made->descriptor == -1) result = -errno;

@@ -1,5 +1,7 @@
 #include "uring_backend.hpp"
 
+#include "system_call.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -27,6 +29,8 @@ constexpr std::uint16_t in_backlog = 1;
 constexpr std::uint16_t cancel_sent = 2;
 constexpr std::uint16_t cancel_in_backlog = 4;
 constexpr std::uint16_t awaits_readiness = 8;  // a poll that goes before the operation itself
+constexpr std::uint16_t before_threads = 16;
+constexpr std::uint16_t in_threads = 32;
 
 [[noreturn]] void throw_unavailable(int error, const char* what) {
   throw std::system_error(error, std::system_category(), what);
@@ -53,11 +57,13 @@ short readiness_for(io_code code) noexcept {
   case io_code::read:
   case io_code::read_vectored:
   case io_code::receive:
+  case io_code::receive_message:
   case io_code::accept:
     return POLLIN;
   case io_code::write:
   case io_code::write_vectored:
   case io_code::send:
+  case io_code::send_message:
     return POLLOUT;
   default:
     return 0;
@@ -114,16 +120,58 @@ void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
   case io_code::poll:
     io_uring_prep_poll_add(entry, o.descriptor, o.flags);
     break;
+  case io_code::receive_message:
+    io_uring_prep_recvmsg(entry, o.descriptor, static_cast<msghdr*>(o.data), o.flags);
+    break;
+  case io_code::send_message:
+    io_uring_prep_sendmsg(
+        entry, o.descriptor, static_cast<const msghdr*>(o.data), o.flags | MSG_NOSIGNAL
+    );
+    break;
+  case io_code::status:
+    io_uring_prep_statx(
+        entry, o.path != nullptr ? AT_FDCWD : o.descriptor, o.path != nullptr ? o.path : "",
+        static_cast<int>(o.flags) | (o.path != nullptr ? 0 : AT_EMPTY_PATH), o.length,
+        static_cast<struct statx*>(o.data)
+    );
+    break;
+  case io_code::rename:
+    io_uring_prep_renameat(
+        entry, AT_FDCWD, o.path, AT_FDCWD, static_cast<const char*>(o.data), o.flags
+    );
+    break;
+  case io_code::unlink:
+    io_uring_prep_unlinkat(entry, AT_FDCWD, o.path, static_cast<int>(o.flags));
+    break;
+  case io_code::make_directory:
+    io_uring_prep_mkdirat(entry, AT_FDCWD, o.path, static_cast<mode_t>(o.mode));
+    break;
+  case io_code::symbolic_link:
+    io_uring_prep_symlinkat(entry, o.path, AT_FDCWD, static_cast<const char*>(o.data));
+    break;
+  case io_code::hard_link:
+    io_uring_prep_linkat(entry, AT_FDCWD, o.path, AT_FDCWD, static_cast<const char*>(o.data), 0);
+    break;
+  case io_code::allocate:
+    io_uring_prep_fallocate(
+        entry, o.descriptor, static_cast<int>(o.mode), static_cast<off_t>(o.offset),
+        static_cast<off_t>(o.size)
+    );
+    break;
+  case io_code::resize:
+  case io_code::call:
+    break;  // on a thread
   }
 }
 
 }  // namespace
 
-uring_backend::uring_backend(const uring_features& features, unsigned entries) {
+uring_backend::uring_backend(const uring_features& features, unsigned entries)
+    : pool_(perform_blocking, *this) {
   if (const int result = create_ring(features, std::max(entries, 1U), ring_); result < 0)
     throw_unavailable(-result, "io_uring cannot be set up");
   try {
-    features.require(ring_);
+    on_threads_ = features.require(ring_);
     // Blocking: kernels differ in whether they wait on a non-blocking descriptor.
     wake_descriptor_ = ::eventfd(0, EFD_CLOEXEC);
     if (wake_descriptor_ == -1) throw_unavailable(errno, "eventfd");
@@ -136,6 +184,7 @@ uring_backend::uring_backend(const uring_features& features, unsigned entries) {
 }
 
 uring_backend::~uring_backend() {
+  pool_.stop();
   // The kernel is not to write into `wake_count_` once it is gone. Ending the ring alone is
   // asynchronous.
   for (int attempt = 0; wake_armed_ && attempt < 100; ++attempt) {
@@ -164,8 +213,31 @@ io_uring_sqe* uring_backend::next_entry() noexcept {
 
 void uring_backend::start(io_operation& operation) {
   taken(operation);
-  operation.backend_state = 0;
-  enqueue(operation);
+  if (on_threads_.test(static_cast<std::size_t>(operation.code))) {
+    operation.backend_state = before_threads;
+    for_threads_.push(operation);
+  } else {
+    operation.backend_state = 0;
+    enqueue(operation);
+  }
+}
+
+void uring_backend::hand_to_threads() noexcept {
+  while (!taken_back_.empty()) finish(taken_back_.pop(), -ECANCELED);
+  while (!for_threads_.empty()) {
+    io_operation& operation = for_threads_.pop();
+    operation.backend_state = in_threads;
+    const int result = operation.cancel_requested ? -ECANCELED : pool_.submit(operation);
+    if (result != 0) finish(operation, result);
+  }
+}
+
+void uring_backend::finish_pool_work() noexcept {
+  operation_queue done = pool_.take_finished();
+  while (!done.empty()) {
+    io_operation& operation = done.pop();
+    finish(operation, operation.result);
+  }
 }
 
 void uring_backend::enqueue(io_operation& operation) noexcept {
@@ -196,7 +268,14 @@ bool uring_backend::enqueue_cancel(const io_operation& operation) noexcept {
 void uring_backend::cancel(io_operation& operation) noexcept {
   if (operation.code == io_code::close) return;
   operation.cancel_requested = true;
-  if ((operation.backend_state & (in_backlog | cancel_sent | cancel_in_backlog)) != 0) return;
+  if ((operation.backend_state & in_threads) != 0 && pool_.withdraw(operation)) {
+    operation.backend_state = before_threads;
+    taken_back_.push(operation);
+    return;
+  }
+  constexpr unsigned seen_to =
+      in_backlog | cancel_sent | cancel_in_backlog | before_threads | in_threads;
+  if ((operation.backend_state & seen_to) != 0) return;
   if (enqueue_cancel(operation)) {
     operation.backend_state |= cancel_sent;
   } else {
@@ -259,6 +338,8 @@ int uring_backend::poll_descriptor() {
 
 void uring_backend::poll(std::optional<nanoseconds> timeout) {
   finished_in_poll_ = 0;
+  hand_to_threads();
+  finish_pool_work();
   if (!backlog_.empty() || !cancel_backlog_.empty()) enqueue_backlog();
   if (!wake_armed_) arm_wake();
   // What could not be handed to the kernel must be tried again soon.
@@ -278,6 +359,7 @@ void uring_backend::poll(std::optional<nanoseconds> timeout) {
     [[maybe_unused]] const auto size = ::read(host_descriptor_, &count, sizeof count);
   }
   reap();
+  finish_pool_work();
   // A host that sleeps on poll_descriptor() is to see the next wake without another poll.
   if (!wake_armed_) {
     arm_wake();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "operation_queue.hpp"
+#include "thread_pool.hpp"
 #include "uring_features.hpp"
 
 #include <liburing.h>
@@ -28,6 +29,8 @@ class uring_backend final : public io_backend {
   void enqueue(io_operation& operation) noexcept;
   [[nodiscard]] bool enqueue_cancel(const io_operation& operation) noexcept;
   void enqueue_backlog() noexcept;
+  void hand_to_threads() noexcept;
+  void finish_pool_work() noexcept;
   void arm_wake() noexcept;
   [[nodiscard]] bool kernel_has_work() const noexcept;
   void wait(std::optional<std::chrono::nanoseconds> timeout);
@@ -38,11 +41,15 @@ class uring_backend final : public io_backend {
   io_uring ring_{};
   operation_queue backlog_;         // operations that found no entry in the submission queue
   operation_queue cancel_backlog_;  // operations in the kernel whose cancel found none
+  operation_queue for_threads_;     // what the kernel lacks, since the last poll
+  operation_queue taken_back_;      // from the threads: cancelled
   std::size_t finished_in_poll_ = 0;
   int wake_descriptor_ = -1;
   std::atomic<int> host_descriptor_{-1};  // `wake` may come from another thread
   bool wake_armed_ = false;
   std::uint64_t wake_count_ = 0;  // the kernel reads the eventfd into it
+  io_code_set on_threads_;
+  thread_pool pool_;
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

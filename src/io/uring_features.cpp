@@ -18,6 +18,11 @@ struct opcode {
   std::string_view name;
   io_uring_op code;
 };
+struct optional_opcode {
+  std::string_view name;
+  io_uring_op code;
+  io_code operation;  // that a thread does otherwise
+};
 
 constexpr std::array optional_features{
     std::string_view("defer_taskrun"),
@@ -45,9 +50,22 @@ constexpr std::array needed_opcodes{
     opcode{"connect", IORING_OP_CONNECT},
     opcode{"recv", IORING_OP_RECV},
     opcode{"send", IORING_OP_SEND},
+    opcode{"recvmsg", IORING_OP_RECVMSG},
+    opcode{"sendmsg", IORING_OP_SENDMSG},
     opcode{"shutdown", IORING_OP_SHUTDOWN},
     opcode{"poll_add", IORING_OP_POLL_ADD},
     opcode{"async_cancel", IORING_OP_ASYNC_CANCEL},
+};
+
+// The newest are of Linux 5.15.
+constexpr std::array optional_opcodes{
+    optional_opcode{"statx", IORING_OP_STATX, io_code::status},
+    optional_opcode{"fallocate", IORING_OP_FALLOCATE, io_code::allocate},
+    optional_opcode{"renameat", IORING_OP_RENAMEAT, io_code::rename},
+    optional_opcode{"unlinkat", IORING_OP_UNLINKAT, io_code::unlink},
+    optional_opcode{"mkdirat", IORING_OP_MKDIRAT, io_code::make_directory},
+    optional_opcode{"symlinkat", IORING_OP_SYMLINKAT, io_code::symbolic_link},
+    optional_opcode{"linkat", IORING_OP_LINKAT, io_code::hard_link},
 };
 
 bool is_feature(std::string_view name) noexcept {
@@ -55,7 +73,8 @@ bool is_feature(std::string_view name) noexcept {
   return std::find(optional_features.begin(), optional_features.end(), name) !=
              optional_features.end() ||
          std::any_of(needed_features.begin(), needed_features.end(), has_name) ||
-         std::any_of(needed_opcodes.begin(), needed_opcodes.end(), has_name);
+         std::any_of(needed_opcodes.begin(), needed_opcodes.end(), has_name) ||
+         std::any_of(optional_opcodes.begin(), optional_opcodes.end(), has_name);
 }
 
 [[noreturn]] void throw_lacking(std::string_view name) {
@@ -98,7 +117,7 @@ std::array<unsigned, 3> uring_features::setup_flags() const noexcept {
   return {masked("defer_taskrun") ? second : deferred, second, 0};
 }
 
-void uring_features::require(io_uring& ring) const {
+io_code_set uring_features::require(io_uring& ring) const {
   for (const auto& [name, flag] : needed_features)
     if ((ring.features & flag) == 0 || masked(name)) throw_lacking(name);
   const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
@@ -107,6 +126,14 @@ void uring_features::require(io_uring& ring) const {
   if (!probe) throw_lacking("probe");
   for (const auto& [name, code] : needed_opcodes)
     if (io_uring_opcode_supported(probe.get(), code) == 0 || masked(name)) throw_lacking(name);
+
+  io_code_set on_threads;
+  on_threads.set(static_cast<std::size_t>(io_code::resize));
+  on_threads.set(static_cast<std::size_t>(io_code::call));
+  for (const auto& [name, code, operation] : optional_opcodes)
+    if (io_uring_opcode_supported(probe.get(), code) == 0 || masked(name))
+      on_threads.set(static_cast<std::size_t>(operation));
+  return on_threads;
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,14 +1,17 @@
 #pragma once
 
-#include <stackless/detail/config.hpp>
+#include <stackless/detail/io_port.hpp>
 
 #include <liburing.h>
 
 #include <array>
+#include <bitset>
 #include <string>
 #include <string_view>
 
 namespace stackless::inline STACKLESS_ABI::detail {
+
+using io_code_set = std::bitset<32>;
 
 /// What of io_uring this process may use: what the kernel has, less what the environment variable
 /// STACKLESS_IO_WITHOUT names. With it a new kernel stands in for an old one.
@@ -21,8 +24,9 @@ class uring_features {
   /// them answers EINVAL.
   [[nodiscard]] std::array<unsigned, 3> setup_flags() const noexcept;
 
+  /// The operations that the backend is to perform on threads: `ring` has them not.
   /// \throws std::system_error that names what the backend needs and `ring` does not have
-  void require(io_uring& ring) const;
+  [[nodiscard]] io_code_set require(io_uring& ring) const;
 
  private:
   [[nodiscard]] bool masked(std::string_view name) const noexcept;

@@ -30,16 +30,41 @@ enum class io_code : std::uint8_t {
   write,          ///< as read
   read_vectored,  ///< descriptor, data = iovec array, length = its count, offset
   write_vectored,
-  sync,      ///< descriptor, flags = 1: data only
-  accept,    ///< descriptor (non-blocking); the result is a close-on-exec descriptor
-  connect,   ///< descriptor, data = sockaddr, length
-  receive,   ///< descriptor, data, length, flags (MSG_…)
-  send,      ///< descriptor, data, length, flags (MSG_NOSIGNAL is added)
-  shutdown,  ///< descriptor, flags = how
-  poll       ///< descriptor, flags = POLLIN…; the result is what is ready
+  sync,             ///< descriptor, flags = 1: data only
+  accept,           ///< descriptor (non-blocking); the result is a close-on-exec descriptor
+  connect,          ///< descriptor, data = sockaddr, length
+  receive,          ///< descriptor, data, length, flags (MSG_…)
+  send,             ///< descriptor, data, length, flags (MSG_NOSIGNAL is added)
+  shutdown,         ///< descriptor, flags = how
+  poll,             ///< descriptor, flags = POLLIN…; the result is what is ready
+  receive_message,  ///< descriptor, data = msghdr, flags (MSG_…)
+  send_message,     ///< as receive_message; MSG_NOSIGNAL is added
+  status,           ///< path, or none: the descriptor's; data = struct statx, length = mask, flags
+  rename,           ///< path, data = the new path, flags (RENAME_…)
+  unlink,           ///< path, flags (AT_REMOVEDIR)
+  make_directory,   ///< path, mode
+  symbolic_link,    ///< path = what it points to, data = the link's path
+  hard_link,        ///< path, data = the link's path
+  allocate,         ///< descriptor, offset, size, mode = how
+  resize,           ///< descriptor, size
+  call              ///< data = a blocking_call
 };
 
-[[nodiscard]] const char* name_of(io_code code) noexcept;
+/// What the kernel has no asynchronous form of: performed on a thread of the engine.
+class blocking_call {
+ public:
+  explicit blocking_call(const char* what) noexcept : name(what) {}
+  blocking_call(const blocking_call&) = delete;
+  blocking_call& operator=(const blocking_call&) = delete;
+
+  /// >= 0, or a negated errno.
+  [[nodiscard]] virtual int perform() noexcept = 0;
+
+  const char* const name;
+
+ protected:
+  ~blocking_call() = default;
+};
 
 /// One operation in flight. It lives in the awaiting frame, and its address is the completion's
 /// user data: that frame is never destroyed before `complete`.
@@ -60,6 +85,7 @@ class io_operation final : public wait_object, public list_hook {
   void* data = nullptr;
   const char* path = nullptr;
   std::uint64_t offset = current_position;
+  std::uint64_t size = 0;
   io_resource* resource = nullptr;       ///< what it works on, if that is to know of it
   wait* waiter = nullptr;                ///< null once it is complete
   io_operation* backend_next = nullptr;  ///< the backend's own
@@ -75,6 +101,9 @@ class io_operation final : public wait_object, public list_hook {
   [[nodiscard]] bool withdraw(wait& w) noexcept override;
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 };
+
+[[nodiscard]] const char* name_of(io_code code) noexcept;
+[[nodiscard]] const char* name_of(const io_operation& operation) noexcept;
 
 void withdraw_readiness(readiness_record& record) noexcept;
 void drop_readiness(readiness_record& record) noexcept;

@@ -15,7 +15,7 @@ enum io_direction : std::uint8_t { reading = 1, writing = 2 };
 /// Shared, without locks, by the handle and the operations of one thread.
 class io_resource final : public wait_object {
  public:
-  enum class kind : std::uint8_t { file, listener, stream };
+  enum class kind : std::uint8_t { file, listener, stream, datagram };
 
   io_resource(kind what, std::string name) noexcept : name_(std::move(name)), kind_(what) {}
 
@@ -40,7 +40,7 @@ class io_resource final : public wait_object {
   /// Who waits in `close()` for the operations in flight to end; one at most.
   wait* closer = nullptr;
 
-  /// A file's path, a listener's own address, a stream's peer.
+  /// A file's path, a listener's own address, a stream's peer, a datagram socket's peer or own.
   [[nodiscard]] std::string name() const;
   [[nodiscard]] const std::string& path() const noexcept { return name_; }
 

@@ -17,4 +17,6 @@
 #include <stackless/io/signals.hpp>
 #include <stackless/io/socket_stream.hpp>
 #include <stackless/io/tcp.hpp>
+#include <stackless/io/udp.hpp>
 #include <stackless/io/unix.hpp>
+#include <stackless/io/unix_datagram.hpp>
