@@ -143,7 +143,11 @@ task<std::variant<combined_value<T>...>> run_race(
      ...);
     co_return;
   };
-  co_await with_nursery(body);
+  try {
+    co_await with_nursery(body);
+  } catch (const cancelled&) {
+    if (!outcome.value) throw;  // else it was decided before: the next await raises
+  }
   if (!outcome.value) {
     if (outcome.error) std::rethrow_exception(outcome.error);
     throw cancelled();
@@ -221,8 +225,8 @@ task<result<task_result_t<F&>>> as_result(F&& f) {
 /// Gives the body's result, or raises its error.
 ///
 /// **Cancellation**: of the body; the cleanup runs first.
-/// **Errors**: the body's; one of the cleanup is raised if the body had none, and else kept in
-/// `suppressed()`.
+/// **Errors**: the body's; one of the cleanup is raised if the body had none, or was only cancelled
+/// or killed (a kill follows at the next await), and else kept in `suppressed()`.
 template <class F, class C>
   requires task_function<F&> && task_function<C&, bool>
 task<task_result_t<F&>> finally(F&& body, C&& cleanup) {
@@ -246,7 +250,10 @@ task<task_result_t<F&>> finally(F&& body, C&& cleanup) {
     co_await cleanup(failed);
   } catch (...) {
     if (!failed) throw;
-    detail::add_suppressed(error, std::current_exception());
+    std::exception_ptr later = std::current_exception();
+    // An error is not lost behind a kill or a cancellation.
+    if (detail::is_exit(error) || detail::is_cancelled(error)) std::swap(error, later);
+    detail::keep_for_later(error, std::move(later));
   }
   if (failed) std::rethrow_exception(error);
   if constexpr (!std::is_void_v<value>) co_return std::move(*kept);

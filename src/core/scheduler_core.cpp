@@ -56,6 +56,24 @@ bool is_exit(const std::exception_ptr& error) noexcept {
   }
 }
 
+bool is_cancelled(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const cancelled&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+void keep_for_later(const std::exception_ptr& error, std::exception_ptr other) {
+  if (!is_exit(other)) {
+    add_suppressed(error, std::move(other));
+  } else if (!is_exit(error)) {
+    active_scheduler->current()->attention |= exit_at_next;
+  }
+}
+
 void throw_outside_scheduler() {
   throw_misuse("this needs a running scheduler: call it from a tasklet, inside stackless::run");
 }

@@ -5,20 +5,6 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-namespace {
-
-bool is_cancelled(const std::exception_ptr& error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const cancelled&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
-}
-
-}  // namespace
-
 nursery_core::nursery_core(site here, bool collects) : collects_(collects), made_at_(here) {
   tasklet_block* t = running_scheduler().current();
   if (t == nullptr) throw_outside_scheduler();

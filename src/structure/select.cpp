@@ -5,8 +5,23 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
+namespace {
+
+select_core& select_of(const wait& w) noexcept {
+  return static_cast<select_core&>(*w.owner->waiting()->object);
+}
+
+}  // namespace
+
 void scheduler_core::win_select(wait& winner) noexcept {
-  static_cast<select_core&>(*winner.owner->waiting()->object).leave_all_but(&winner);
+  select_of(winner).leave_all_but(&winner);
+}
+
+void scheduler_core::wake_select(wait& winner, wait_outcome how) noexcept {
+  select_core& all = select_of(winner);
+  winner.complete_as(how);
+  winner.owner->home->ring.append(*winner.owner);
+  all.leave_all_but(&winner);  // later: those whom this lets in came after it
 }
 
 void select_core::began(std::size_t number, wait& w, tasklet_block& owner) noexcept {
@@ -17,7 +32,9 @@ void select_core::began(std::size_t number, wait& w, tasklet_block& owner) noexc
 }
 
 void select_core::leave_all_but(const wait* winner) noexcept {
-  for (std::size_t i = 0; i < count_; ++i) {
+  // Who leaves a queue may let in those behind: the last to come leaves first, so that no case of
+  // this one is let in by another of it.
+  for (std::size_t i = count_; i-- > 0;) {
     wait* w = std::exchange(cases_[i], nullptr);
     if (w == nullptr) continue;
     if (w == winner) {

@@ -33,16 +33,6 @@ class shielded {
   detail::scope_core scope_;
 };
 
-/// An error comes instead of `interrupted`: a kill follows at the next await, as a cancellation
-/// does by itself.
-void keep_for_later(const std::exception_ptr& error, std::exception_ptr interrupted) {
-  if (!detail::is_exit(interrupted)) {
-    detail::add_suppressed(error, std::move(interrupted));
-  } else if (!detail::is_exit(error)) {
-    detail::active_scheduler->current()->attention |= detail::exit_at_next;
-  }
-}
-
 }  // namespace
 
 task<> condition_variable::wait(mutex_guard& lock) {
@@ -63,7 +53,7 @@ task<> condition_variable::wait(mutex_guard& lock) {
       const shielded here;  // the caller's guard must hold again, whatever has happened
       lock = co_await detail::lock_operation(*back.core);
     } catch (...) {
-      if (interrupted) keep_for_later(std::current_exception(), std::move(interrupted));
+      if (interrupted) detail::keep_for_later(std::current_exception(), std::move(interrupted));
       throw;
     }
   }

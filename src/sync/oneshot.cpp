@@ -43,6 +43,9 @@ void oneshot_core::sender_gone() noexcept {
 
 void oneshot_core::receiver_gone() noexcept {
   has_receiver_ = false;
+  // Whether it had been sent makes no difference: what was sent has gone with the receiver.
+  turn_woken_away();
+  turn_all_away();
   if (sender_ == nullptr) delete this;
 }
 

@@ -184,3 +184,152 @@ STACKLESS_TEST("finally: an error of the cleanup does not hide the body's") {
   }
   CHECK(cleanup_raised);
 }
+
+STACKLESS_TEST("finally: an error of the cleanup is not lost behind a cancellation or a kill") {
+  const auto waits = []() -> task<> { co_await sleep_for(1h); };
+  const auto fails = [](bool) -> task<> {
+    co_await sleep_for(1s);
+    throw std::out_of_range("cleanup");
+  };
+  const auto both = [&]() -> task<> { co_await finally(waits, fails); };
+  std::string text;
+  try {
+    co_await move_on_after(1s, both);
+  } catch (const std::out_of_range& error) {
+    text = error.what();
+  }
+  CHECK(text == "cleanup");
+
+  // The body of a nursery that a child's error has cancelled, and a child of it.
+  for (const bool in_body : {true, false}) {
+    std::exception_ptr raised;
+    try {
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn([] { return fails_after(1s, "child"); });
+        if (!in_body) n.spawn(both);
+        if (in_body) co_await both();
+      });
+    } catch (const std::runtime_error&) {
+      raised = std::current_exception();
+    }
+    REQUIRE(raised);
+    CHECK(describe(raised) == "std::runtime_error: child");
+    REQUIRE(suppressed(raised).size() == 1);
+    CHECK(describe(suppressed(raised)[0]) == "std::out_of_range: cleanup");
+  }
+
+  // A kill follows at the next await of who caught the error.
+  bool went_on = false;
+  bool killed = false;
+  auto victim = spawn([&]() -> task<> {
+    try {
+      co_await both();
+    } catch (const std::out_of_range&) {
+      went_on = true;
+    }
+    try {
+      co_await yield();
+    } catch (const tasklet_exit&) {
+      killed = true;
+      throw;
+    }
+  });
+  co_await wait_all_blocked();
+  co_await victim.kill();
+  co_await sleep_for(2s);
+  CHECK((went_on && killed));
+}
+
+STACKLESS_TEST("finally: killed in its cleanup, the body's error is raised and the kill follows") {
+  bool raised = false;
+  bool killed = false;
+  auto victim = spawn([&]() -> task<> {
+    try {
+      (void)co_await finally(
+          [] { return fails_after(1s, "body"); }, [](bool) -> task<> { co_await sleep_for(1h); }
+      );
+    } catch (const std::runtime_error&) {
+      raised = true;
+    }
+    try {
+      co_await yield();
+    } catch (const tasklet_exit&) {
+      killed = true;
+      throw;
+    }
+  });
+  co_await sleep_for(2s);
+  co_await victim.kill();
+  co_await sleep_for(1s);
+  CHECK(raised);
+  CHECK(killed);
+  CHECK_FALSE(victim.alive());
+}
+
+STACKLESS_TEST("combinations: killed while they wait, their tasks are cancelled first") {
+  std::vector<std::string> log;
+  auto all = spawn([&]() -> task<> {
+    (void)co_await when_all(logs_end(log, "a"), logs_end(log, "b"));
+    FAIL_CHECK("it was killed");
+  });
+  auto any = spawn([&]() -> task<> {
+    (void)co_await when_any(logs_end(log, "c"), logs_end(log, "d"));
+    FAIL_CHECK("it was killed");
+  });
+  auto first = spawn([&]() -> task<> {
+    (void)co_await first_success(fails_after(1s, "failed"), logs_end(log, "e"));
+    FAIL_CHECK("it was killed");
+  });
+  co_await sleep_for(2s);
+  for (const auto& t : {all, any, first}) {
+    co_await t.kill();
+    bool killed = false;
+    try {
+      co_await t.join();
+    } catch (const tasklet_killed&) {
+      killed = true;
+    }
+    CHECK(killed);
+  }
+  CHECK(log == std::vector<std::string>{"a", "b", "c", "d", "e"});
+}
+
+STACKLESS_TEST("combinations: a limit at the very time of the result, in both orders") {
+  // The limit is set first: it cancels all.
+  CHECK_FALSE(co_await move_on_after(1s, []() -> task<> {
+    (void)co_await when_all(number_after(1s, 1), number_after(1s, 2));
+  }));
+  CHECK_FALSE(co_await move_on_after(1s, []() -> task<> {
+    (void)co_await when_any(number_after(1s, 1), number_after(2s, 2));
+  }));
+  CHECK_FALSE(co_await move_on_after(1s, []() -> task<> {
+    (void)co_await first_success(number_after(1s, 1), number_after(2s, 2));
+  }));
+  // The result comes first: it stands, and the next await raises.
+  int got = 0;
+  bool went_on = false;
+  co_await with_cancel_scope([&](cancel_scope& scope) -> task<> {
+    const auto last = [](cancel_scope& limit) -> task<int> {
+      co_await sleep_for(1s);
+      limit.cancel();  // at its very end
+      co_return 2;
+    };
+    const auto [one, two] = co_await when_all(number_after(1s, 1), last(scope));
+    got = one + two;
+    co_await checkpoint();
+    went_on = true;
+  });
+  CHECK(got == 3);
+  CHECK_FALSE(went_on);
+  got = 0;
+  co_await with_cancel_scope([&](cancel_scope& scope) -> task<> {
+    const auto wins = [](cancel_scope& limit) -> task<int> {
+      co_await sleep_for(1s);
+      limit.cancel();
+      co_return 3;
+    };
+    const auto any = co_await when_any(wins(scope), number_after(2s, 2));
+    got = std::get<0>(any);
+  });
+  CHECK(got == 3);
+}

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -201,5 +202,58 @@ TEST_CASE("oneshot: a select raises what was sent as an error, and that the send
     const auto ends = [](oneshot_sender<int>) -> task<> { co_await yield(); };
     const auto t2 = spawn(ends, std::move(tx2));
     CHECK_THROWS_AS(co_await select(rx2.receive(), never.wait()), channel_closed);
+  });
+}
+
+TEST_CASE("oneshot: its receiver goes while a tasklet waits on it: before and after the send") {
+  for (const bool in_select : {false, true})
+    for (const bool sent : {false, true})
+      for (const bool sender_goes : {false, true}) {
+        CAPTURE(in_select, sent, sender_goes);
+        run([&]() -> task<> {
+          auto ends = make_oneshot<std::shared_ptr<int>>();
+          std::optional<oneshot_sender<std::shared_ptr<int>>> tx(std::move(ends.first));
+          std::optional<oneshot_receiver<std::shared_ptr<int>>> rx(std::move(ends.second));
+          event never;
+          const auto waits = [&]() -> task<> {
+            if (in_select) {
+              (void)co_await select(never.wait(), rx->receive());
+            } else {
+              (void)co_await rx->receive();
+            }
+          };
+          auto one = spawn(waits);
+          auto killed = spawn(waits);
+          co_await yield();
+          auto value = std::make_shared<int>(1);
+          const std::weak_ptr<int> watch = value;
+          if (sent) CHECK(tx->send(std::move(value)));
+          if (sender_goes && sent) tx.reset();
+          rx.reset();  // who was woken has not run
+          killed.kill_pending();
+          if (!sent) {
+            CHECK_FALSE(tx->wanted());
+            CHECK_FALSE(tx->send(std::move(value)));
+          }
+          CHECK_THROWS_AS(co_await one.join(), object_gone);
+          co_await drain();
+          CHECK_FALSE(killed.alive());
+          tx.reset();
+          CHECK(watch.expired());
+        });
+      }
+}
+
+TEST_CASE("oneshot: its receiver is moved while a tasklet waits on it") {
+  run([]() -> task<> {
+    auto [tx, rx] = make_oneshot<int>();
+    auto& receiver = rx;
+    int got = 0;
+    auto waits = spawn([&]() -> task<> { got = co_await receiver.receive(); });
+    co_await yield();
+    const auto moved = std::move(rx);
+    tx.send(3);
+    co_await waits.join();
+    CHECK(got == 3);
   });
 }

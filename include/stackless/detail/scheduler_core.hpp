@@ -144,8 +144,10 @@ class scheduler_core {
 
   /// Completes a wait: its tasklet goes to the tail. The waker has unlinked it from its object.
   void wake(wait& w, wait_outcome how = wait_outcome::done) noexcept {
-    if (w.outcome() == wait_outcome::pending_in_select) [[unlikely]]
-      win_select(w);
+    if (w.outcome() == wait_outcome::pending_in_select) [[unlikely]] {
+      wake_select(w, how);
+      return;
+    }
     w.complete_as(how);
     ring.append(*w.owner);
   }
@@ -168,6 +170,8 @@ class scheduler_core {
 
   /// A case of a select is about to be completed: the others leave their queues.
   static void win_select(wait& winner) noexcept;
+  /// As `wake`, of a case of a select.
+  static void wake_select(wait& winner, wait_outcome how) noexcept;
   /// Where the next select begins to look, so that no case is always first.
   std::size_t select_turn = 0;
 
@@ -486,5 +490,9 @@ inline void resumed_from_yield(tasklet_block& t) {
 [[nodiscard]] const std::exception_ptr& exit_exception() noexcept;
 /// Whether it is a `tasklet_exit`, that one or a user's.
 [[nodiscard]] bool is_exit(const std::exception_ptr& error) noexcept;
+[[nodiscard]] bool is_cancelled(const std::exception_ptr& error) noexcept;
+/// In the current tasklet `error` is raised instead of `other`: a kill follows at the next await,
+/// as a cancellation does by itself, and an error is kept.
+void keep_for_later(const std::exception_ptr& error, std::exception_ptr other);
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

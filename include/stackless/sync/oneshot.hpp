@@ -142,7 +142,8 @@ class oneshot_sender {
 
 /// The end of a oneshot that receives. Empty after a move.
 ///
-/// **Lifetime**: must outlive its `receive`. **Threads**: of one scheduler.
+/// **Lifetime**: must outlive its `receive`, which raises `object_gone` else, also when something
+/// was sent and its tasklet has not run since. **Threads**: of one scheduler.
 template <class T>
 class oneshot_receiver {
  public:
