@@ -55,6 +55,7 @@ enum class object_kind : std::uint8_t {
   condition_variable,
   latch,
   barrier,
+  once,  ///< held, as a lock is, by who runs it
   oneshot,
   watch,
   broadcast,
@@ -148,7 +149,7 @@ struct object_info {
   std::string name;  ///< the given name, else a description
   std::string type;  ///< a channel's element type; an operation's name
   source_place made_at;
-  std::uint64_t tasklet = 0;  ///< a joined tasklet, or one that is to start; a mutex's owner; the
+  std::uint64_t tasklet = 0;  ///< a joined tasklet, or one that is to start; a lock's owner; the
                               ///< child of a nursery that has waited longest
   std::size_t capacity = 0;
   std::size_t buffered = 0;

@@ -270,6 +270,54 @@ std::string about_lost_notify(const tasklet_info& subject, const object_info& ob
   );
 }
 
+/// The end that would have to send stays with the one who waits.
+std::string about_kept_sender(const tasklet_info& subject, const object_info& object) {
+  const bool alone = !object.holders.empty() &&
+                     std::all_of(object.holders.begin(), object.holders.end(), [&](const auto& h) {
+                       return h.tasklet == subject.id;
+                     });
+  if (!alone) return {};
+  return fmt::format(
+      "move the sending end of {} to who sends: while {} keeps it itself, it is not told when "
+      "nobody sends any more.",
+      called(object), in_quotes(subject.name)
+  );
+}
+
+/// Who should have done it is not known; what it takes is.
+std::string about_never_signalled(const tasklet_info& subject, const object_info& object) {
+  switch (object.kind) {
+  case object_kind::event:
+    return fmt::format(
+        "set {} on every path of who should, also one that fails. What another thread is to set is "
+        "an external_source.",
+        called(object)
+    );
+  case object_kind::semaphore:
+    return fmt::format(
+        "release what was acquired of {} before it waits for more: a unit comes back when its "
+        "guard ends, and one that was kept by release().",
+        called(object)
+    );
+  case object_kind::latch:
+    return fmt::format(
+        "count {} down {} more, or make it for {} fewer. Who waits for it does not count.",
+        called(object), counted(object.count, "time", "times"), object.count
+    );
+  case object_kind::barrier:
+    return fmt::format(
+        "{} more {} to arrive at {}, or make it for {} fewer.", object.count,
+        object.count == 1 ? "has" : "have", called(object), object.count
+    );
+  case object_kind::oneshot:
+  case object_kind::watch:
+  case object_kind::broadcast:
+    return about_kept_sender(subject, object);
+  default:
+    return {};
+  }
+}
+
 }  // namespace
 
 std::string advise(const snapshot_data& state, const finding& found) {
@@ -299,6 +347,8 @@ std::string advise(const snapshot_data& state, const finding& found) {
         any_of(objects_of_the_core(state, found), " and ")
     );
   case verdict::self_wait:
+    if (object->kind == object_kind::once)
+      return fmt::format("leave out the run of {} from within itself.", called(*object));
     if (object->kind != object_kind::channel)
       return "unlock it before, or pass its guard on: a mutex cannot be locked twice.";
     if (std::string advice = about_own_ends(subject, *object); !advice.empty()) return advice;
@@ -321,6 +371,8 @@ std::string advise(const snapshot_data& state, const finding& found) {
         "{} needs a receiver; a {} only puts this off.", called(*object),
         object->capacity == 0 ? "buffer" : "larger buffer"
     );
+  case verdict::never_signalled:
+    return about_never_signalled(subject, *object);
   case verdict::never_started:
     return fmt::format("insert() {} before others wait for it.", numbered(state, subject.id));
   default:

@@ -41,7 +41,8 @@ class sentence {
     case verdict::self_wait:
       if (object_ != nullptr && object_->kind != object_kind::channel)
         return fmt::format(
-            "{} waits for {}, which it owns itself", name(subject_.id), called(*object_)
+            "{} waits for {}, which it {} itself", name(subject_.id), called(*object_),
+            object_->kind == object_kind::once ? "runs" : "owns"
         );
       return fmt::format(
           "{} waits {}, and only it could {}", name(subject_.id), purpose(subject_),
@@ -116,7 +117,9 @@ class sentence {
     case operation_kind::lock:
     case operation_kind::lock_shared:
       return "for " + called(*object) +
-             (object->tasklet == 0 ? "" : " of " + name(object->tasklet));
+             (object->tasklet == 0                ? ""
+              : object->kind == object_kind::once ? ", run by " + name(object->tasklet)
+                                                  : " of " + name(object->tasklet));
     case operation_kind::wait:
     case operation_kind::acquire:
     case operation_kind::arrive:
@@ -252,6 +255,9 @@ class sentence {
     case object_kind::mutex:
     case object_kind::shared_mutex:
       what = "unlock it";
+      break;
+    case object_kind::once:
+      what = "come to its end";
       break;
     case object_kind::select:
       what = "make one happen";

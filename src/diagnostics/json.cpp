@@ -108,6 +108,8 @@ std::string_view word(object_kind what) {
     return "latch";
   case object_kind::barrier:
     return "barrier";
+  case object_kind::once:
+    return "once";
   case object_kind::oneshot:
     return "oneshot";
   case object_kind::watch:

@@ -21,6 +21,9 @@ std::string tasklet_printer::sync_operation_of(const tasklet_info& t, const obje
             : object.count != 0 ? counted(object.count, "reader", "readers")
                                 : "locked outside tasklets";
     break;
+  case object_kind::once:
+    if (object.tasklet != 0) state = "run by " + numbered(state_, object.tasklet);
+    break;
   case object_kind::semaphore:
     state = counted(object.count, "unit", "units");
     break;
@@ -36,6 +39,7 @@ std::string tasklet_printer::sync_operation_of(const tasklet_info& t, const obje
   const std::string details = state + (state.empty() || made.empty() ? "" : ", ") + made;
   const std::string_view operation = t.waits.operation == operation_kind::wait      ? "wait for"
                                      : t.waits.operation == operation_kind::arrive  ? "wait at"
+                                     : object.kind == object_kind::once             ? "wait for"
                                      : t.waits.operation == operation_kind::acquire ? "acquire of"
                                      : t.waits.operation == operation_kind::lock    ? "lock of"
                                                                                  : "lock_shared of";
@@ -44,13 +48,13 @@ std::string tasklet_printer::sync_operation_of(const tasklet_info& t, const obje
   );
 }
 
-/// The mutexes that it owns and others wait for.
+/// What it has locked, or runs, and others wait for. Who reads a shared_mutex is not known.
 void tasklet_printer::locks_held(const tasklet_info& t) {
   if (t.waits.operation != operation_kind::lock) return;
   std::string text;
   for (const object_info& object : state_.objects) {
-    if (object.kind != object_kind::mutex || object.tasklet != t.id || object.waiting == 0)
-      continue;
+    const bool is_known = object.kind == object_kind::mutex || object.kind == object_kind::once;
+    if (!is_known || object.tasklet != t.id || object.waiting == 0) continue;
     const source_place at = locked_at(object);
     text += (text.empty() ? "" : ", ") + called(object);
     if (at.line != 0) text += " since " + place(at.file, at.line, at.column);
@@ -71,6 +75,10 @@ std::string tasklet_printer::sync_prospects(const tasklet_info& t, const object_
   case object_kind::shared_mutex:
     if (object.tasklet == t.id) return "nobody: it is the owner itself";
     return object.tasklet == 0 ? "an unlock" : "an unlock by " + with_condition(object.tasklet);
+  case object_kind::once:
+    if (object.tasklet == t.id) return "nobody: it runs it itself";
+    return object.tasklet == 0 ? "the end of its run"
+                               : "the end of its run by " + with_condition(object.tasklet);
   case object_kind::semaphore:
     return "a release";
   case object_kind::oneshot:

@@ -11,6 +11,7 @@ void add_helpers(const object_info& object, std::vector<wait_link>& links) {
   switch (object.kind) {
   case object_kind::mutex:
   case object_kind::shared_mutex:
+  case object_kind::once:
   case object_kind::tasklet:
   case object_kind::start:
   case object_kind::nursery:

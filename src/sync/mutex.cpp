@@ -11,9 +11,13 @@ mutex_return::mutex_return(mutex_core& left) noexcept : core(&left) {
   left.expect(*this);
 }
 
-mutex_core::mutex_core(site here) noexcept : sync_core(object_kind::mutex, here) {}
+mutex_core::mutex_core(site here) noexcept : mutex_core(object_kind::mutex, here) {}
 
-mutex_core::mutex_core(const object_name& name) : sync_core(object_kind::mutex, name) {}
+mutex_core::mutex_core(const object_name& name) : mutex_core(object_kind::mutex, name) {}
+
+mutex_core::mutex_core(object_kind kind, site here) noexcept : sync_core(kind, here) {}
+
+mutex_core::mutex_core(object_kind kind, const object_name& name) : sync_core(kind, name) {}
 
 mutex_core::~mutex_core() {
   empty_guard();

@@ -24,6 +24,8 @@ std::string_view word_for(object_kind kind) noexcept {
     return "latch";
   case object_kind::barrier:
     return "barrier";
+  case object_kind::once:
+    return "once";
   case object_kind::oneshot:
     return "oneshot";
   case object_kind::watch:

@@ -75,8 +75,8 @@ STACKLESS_TEST("once: from within itself it is told at once, and the next call c
     CHECK(error.report().why == verdict::self_wait);
     text = error.what();
   }
-  CHECK_THAT(text, contains_text("'setup'"));
-  CHECK_THAT(text, contains_text("which it owns itself"));
+  CHECK_THAT(text, contains_text("once 'setup', which it runs itself"));
+  CHECK_THAT(text, contains_text("nobody: it runs it itself"));
   CHECK_FALSE(setup.done());
   co_await setup.run(tries);
   CHECK(runs == 2);
@@ -159,7 +159,53 @@ TEST_CASE("once: a deadlock in it names it and who runs it") {
     text = error.what();
   }
   CHECK_THAT(text, contains_text("event 'never'"));
-  CHECK_THAT(text, contains_text("lock of mutex 'setup'  (owned by #2 r"));
+  CHECK_THAT(text, contains_text("wait for once 'setup'  (run by #2 r"));
+  CHECK(text.find("mutex") == std::string::npos);
+}
+
+TEST_CASE("once: two that need each other are a circle, raised at once, and no advice on mutexes") {
+  std::string text;
+  std::string json;
+  scheduler_options options;
+  options.clock = clock_choice::virtual_time;
+  run(options, [&]() -> task<> {
+    once a("a");
+    once b("b");
+    auto ticks = spawn_daemon("runs on", []() -> task<> {
+      for (;;) co_await sleep_for(1s);
+    });
+    auto one = spawn("one", [&]() -> task<> {
+      co_await a.run([&]() -> task<> {
+        co_await yield();
+        co_await b.run([]() -> task<> { co_return; });
+      });
+    });
+    auto two = spawn("two", [&]() -> task<> {
+      co_await b.run([&]() -> task<> {
+        co_await yield();
+        co_await a.run([]() -> task<> { co_return; });
+      });
+    });
+    try {
+      co_await two.join();
+    } catch (const deadlock_error& error) {
+      CHECK(error.report().why == verdict::lock_cycle);
+      text = error.what();
+      json = to_json(error.report());
+    }
+    co_await one.join();
+    CHECK(a.done());
+    CHECK(b.done());
+  });
+  CHECK_THAT(text, contains_text("waits for once 'b', run by "));
+  CHECK_THAT(text, contains_text("freed by: the end of its run by #"));
+  CHECK_THAT(text, contains_text("holds: once 'b'"));
+  CHECK(text.find("mutex") == std::string::npos);
+  CHECK(text.find("lock_all") == std::string::npos);
+#if STACKLESS_TRACKING
+  CHECK_THAT(text, contains_text("holds: once 'b' since turns_test.cpp:"));
+#endif
+  CHECK_THAT(json, contains_text("\"kind\":\"once\""));
 }
 
 STACKLESS_TEST("lock_all: waiting") {

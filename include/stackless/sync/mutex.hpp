@@ -45,6 +45,9 @@ class mutex_core final : public sync_core, public lock_core {
  public:
   explicit mutex_core(site here) noexcept;
   explicit mutex_core(const object_name& name);
+  /// For what locks inside and is called something else.
+  mutex_core(object_kind kind, site here) noexcept;
+  mutex_core(object_kind kind, const object_name& name);
   ~mutex_core();
 
   /// \throws broken_mutex
