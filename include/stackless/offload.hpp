@@ -163,7 +163,8 @@ constexpr void check_offloaded_argument() noexcept {
 /// **Errors**: what `f` raises; `std::system_error` if the pool has no thread and none can be
 /// started.
 /// **Threads**: `f` runs on another thread, with signals blocked, and must not touch what belongs
-/// to the scheduler. What the tasklet wrote before is seen there, and the other way round.
+/// to the scheduler. What the tasklet wrote before is seen there, and the other way round. A child
+/// of `fork()` has none of the threads: there nothing may be offloaded before an `exec`.
 /// **Wakes**: the tasklet goes to the tail of the ring when its work has ended. Until then it
 /// counts as a source: nothing is called a deadlock.
 template <class F, class... A>

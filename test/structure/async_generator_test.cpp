@@ -35,6 +35,76 @@ async_generator<int> ticks() {
   }
 }
 
+struct surroundings {
+  channel<int> in;
+  channel<int> out;
+  stackless::mutex m;
+  int locals = 0;  ///< of bodies that have begun
+};
+
+class counted_local {
+ public:
+  explicit counted_local(int& count) : count_(count) { ++count_; }
+  counted_local(const counted_local&) = delete;
+  counted_local& operator=(const counted_local&) = delete;
+  ~counted_local() { --count_; }
+
+ private:
+  int& count_;
+};
+
+// Each gives one element, and then waits in its own way.
+async_generator<int> waits_in_receive(surroundings& s) {
+  const counted_local here(s.locals);
+  co_yield 0;
+  const int got = co_await s.in.receive();
+  co_yield got;
+}
+async_generator<int> waits_in_send(surroundings& s) {
+  const counted_local here(s.locals);
+  co_yield 0;
+  co_await s.out.send(1);
+  co_yield 1;
+}
+async_generator<int> waits_in_select(surroundings& s) {
+  const counted_local here(s.locals);
+  int value = 1;
+  co_yield 0;
+  const auto got = co_await stackless::select(s.in.receive(), s.out.send_from(value), s.m.lock());
+  co_yield static_cast<int>(got.index());
+}
+async_generator<int> waits_in_nursery(surroundings& s) {
+  const counted_local here(s.locals);
+  co_yield 0;
+  const auto body = [&](stackless::nursery& n) -> task<> {
+    n.spawn([&]() -> task<> {
+      const counted_local child(s.locals);
+      (void)co_await s.in.receive();
+    });
+    co_await s.out.send(1);
+  };
+  co_await stackless::with_nursery(body);
+  co_yield 1;
+}
+async_generator<int> waits_in_another(surroundings& s) {
+  const counted_local here(s.locals);
+  auto inner = waits_in_select(s);
+  while (auto element = co_await inner.next()) co_yield *element;
+}
+
+using generator_function = async_generator<int> (*)(surroundings&);
+constexpr generator_function all_that_wait[] = {
+    waits_in_receive, waits_in_send, waits_in_select, waits_in_nursery, waits_in_another
+};
+
+/// Reads on until it waits, with the lock taken so that a select has to.
+task<> reads_all(async_generator<int>& g) {
+  for (;;) {
+    const std::optional<int> element = co_await g.next();  // in a condition GCC 12 gets it wrong
+    if (!element) co_return;
+  }
+}
+
 task<> consume(channel<int> in) {
   auto all = doubled(in);
   while (co_await all.next()) {
@@ -147,6 +217,12 @@ STACKLESS_TEST("cancelling and killing reach what an async_generator awaits, and
   CHECK(co_await stackless::move_on_after(1500ms, [&]() -> task<> {
     CHECK(*co_await other.next() == 0);
   }));
+  auto third = ticks();
+  // The limit was set first: it has cancelled the body, which has ended.
+  CHECK_FALSE(co_await stackless::move_on_after(1s, [&]() -> task<> {
+    (void)co_await third.next();
+  }));
+  CHECK_FALSE(co_await third.next());
   auto reader = stackless::spawn([&]() -> task<> { (void)co_await other.next(); });
   co_await stackless::testing::wait_all_blocked();
   co_await reader.kill();
@@ -172,6 +248,86 @@ STACKLESS_TEST("an async_generator has one next at a time") {
       (void)g.next(), std::logic_error, has_message("async_generator::next: it was moved from")
   );
   CHECK(*co_await taken.next() == 2);
+}
+
+STACKLESS_TEST(
+    "an async_generator is abandoned wherever it waits: its consumer is cancelled or killed"
+) {
+  for (const generator_function make : all_that_wait)
+    for (const bool own : {false, true})
+      for (const bool killed : {false, true}) {
+        surroundings s;
+        auto held = s.m.try_lock();
+        std::optional<async_generator<int>> kept(make(s));
+        const auto consumes = [&]() -> task<> {
+          // Its own one goes with its frame; the other one outlives it.
+          auto mine = make(s);
+          async_generator<int>& which = own ? mine : *kept;
+          co_await reads_all(which);
+        };
+        auto consumer = stackless::spawn([&]() -> task<> {
+          const bool in_time = co_await stackless::move_on_after(1s, consumes);
+          CHECK_FALSE(in_time);
+        });
+        co_await stackless::testing::wait_all_blocked();
+        CHECK(s.locals > 0);
+        if (killed) {
+          co_await consumer.kill();
+          co_await stackless::testing::wait_all_blocked();
+        } else {
+          co_await consumer.join();
+        }
+        CHECK_FALSE(consumer.alive());
+        CHECK(s.locals == 0);
+        CHECK(s.in.balance() == 0);
+        CHECK(s.out.balance() == 0);
+        const auto element = co_await kept->next();
+        CHECK(element.has_value() == own);  // it has ended, or was never begun
+        held.reset();
+        CHECK(s.m.try_lock());
+      }
+}
+
+TEST_CASE("an async_generator that waits is ended by teardown") {
+  for (const generator_function make : all_that_wait) {
+    surroundings s;
+    const auto held = s.m.try_lock();
+    const auto program = [&]() -> task<> {
+      auto g = make(s);
+      auto consumer = stackless::spawn([&]() -> task<> { co_await reads_all(g); });
+      co_await stackless::yield();
+      stackless::spawn([&]() -> task<> {
+        auto own = make(s);
+        co_await reads_all(own);
+      });
+      co_await stackless::yield();
+      co_await consumer.kill();
+      while (consumer.alive()) co_await stackless::yield();  // its generator outlives it
+      throw std::runtime_error("main ends");
+    };
+    CHECK_THROWS_AS(stackless::run(program), std::runtime_error);
+    CHECK(s.locals == 0);
+    CHECK(s.in.balance() == 0);
+    CHECK(s.out.balance() == 0);
+  }
+}
+
+TEST_CASE("an async_generator that is destroyed wherever it waits ends the program") {
+  for (const generator_function make : all_that_wait) {
+    const auto end = process::end_of([make] {
+      stackless::run([make]() -> task<> {
+        surroundings s;
+        const auto held = s.m.try_lock();
+        std::optional<async_generator<int>> g(make(s));
+        auto reader = stackless::spawn([&]() -> task<> { co_await reads_all(*g); });
+        co_await stackless::testing::wait_all_blocked();
+        g.reset();
+        co_await reader.join();
+      });
+    });
+    CHECK(end.signal == SIGABRT);
+    CHECK_THAT(end.text, contains_text("was destroyed while a next() of it ran"));
+  }
 }
 
 TEST_CASE("an async_generator that is destroyed while a next of it runs ends the program") {

@@ -493,3 +493,29 @@ TEST_CASE("teardown with nurseries: all destructors run, innermost first") {
   );
   CHECK(log == std::vector<std::string>{"child", "host"});
 }
+
+STACKLESS_TEST("a nursery's end and a limit at the very same time, in both orders") {
+  const auto sleeps = []() -> task<> { co_await sleep_for(1s); };
+  const auto family = [&]() -> task<> {
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn(sleeps);
+      co_return;
+    });
+  };
+  // The limit is set first: it cancels the child.
+  CHECK_FALSE(co_await move_on_after(1s, family));
+  // The child ends first: the nursery is done.
+  bool done = false;
+  co_await stackless::with_cancel_scope([&](stackless::cancel_scope& scope) -> task<> {
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> {
+        co_await sleeps();
+        scope.cancel();  // at its very end
+      });
+      co_return;
+    });
+    done = true;
+    co_await sleep_long();
+  });
+  CHECK(done);
+}

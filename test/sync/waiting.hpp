@@ -6,6 +6,7 @@
 #include "catch.hpp"
 
 #include <chrono>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,49 @@ task<> check_waiting(Wait wait, Grant grant, Prepare prepare, waiting_traits tra
   CHECK(co_await move_on_after(2s, [&] { return waits("in time"); }));
   co_await grants.join();
   CHECK(log == log_type{"in time"});
+  prepare();
+
+  // A child's error cancels its sibling, which waits: that has nothing, and the next one is first.
+  log.clear();
+  std::string raised;
+  auto family = spawn([&]() -> task<> {
+    try {
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn(waits, std::string("sibling"));
+        n.spawn([]() -> task<> {
+          co_await sleep_for(1s);
+          throw std::range_error("a child's");
+        });
+        co_return;
+      });
+    } catch (const std::range_error& error) {
+      raised = error.what();
+    }
+  });
+  co_await wait_all_blocked();
+  next = spawn(waits, std::string("next"));
+  co_await family.join();
+  CHECK(raised == "a child's");
+  grant();
+  co_await next.join();
+  CHECK(log == log_type{"next"});
+  prepare();
+
+  // Cancelled and granted in the same turn: it has nothing.
+  log.clear();
+  cut = spawn([&]() -> task<> {
+    co_await with_cancel_scope([&](cancel_scope& s) -> task<> {
+      scope = &s;
+      co_await waits("cut");
+    });
+  });
+  next = spawn(waits, std::string("next"));
+  co_await wait_all_blocked();
+  scope->cancel();
+  grant();
+  co_await cut.join();
+  co_await next.join();
+  CHECK(log == log_type{"next"});
   prepare();
 
   if (!traits.takes_effect_at_once) co_return;

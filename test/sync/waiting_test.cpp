@@ -92,6 +92,194 @@ STACKLESS_TEST("channel: waiting to send") {
   CHECK(c.balance() == 0);
 }
 
+STACKLESS_TEST("buffered channel: waiting for room") {
+  channel<int> c(1);
+  c.try_send(0);
+  waiting_traits traits;
+  traits.passed_on = false;  // it was sent
+  co_await check_waiting(
+      [&](log_type& log, std::string name) -> task<> {
+        co_await c.send(1);
+        log.push_back(name);
+      },
+      [&] { (void)c.try_receive(); }, [] {}, traits
+  );
+  CHECK(c.balance() == 0);
+}
+
+STACKLESS_TEST("channel ends: waiting to receive and to send") {
+  waiting_traits traits;
+  traits.passed_on = false;
+  auto [tx, rx] = make_channel<int>();
+  auto& sends = tx;
+  auto& receives = rx;
+  co_await check_waiting(
+      [&](log_type& log, std::string name) -> task<> {
+        (void)co_await receives.receive();
+        log.push_back(name);
+      },
+      [&] { sends.try_send(1); }, [] {}, traits
+  );
+  co_await check_waiting(
+      [&](log_type& log, std::string name) -> task<> {
+        co_await sends.send(1);
+        log.push_back(name);
+      },
+      [&] { (void)receives.try_receive(); }, [] {}, traits
+  );
+}
+
+STACKLESS_TEST("watch: waiting") {
+  const watch<int> level(0);
+  co_await check_waiting(
+      [&](log_type& log, std::string name) -> task<> {
+        auto rx = level.subscribe();
+        co_await rx.changed();
+        log.push_back(name);
+      },
+      [&] { level.set(1); }, [] {}, one_for_all()
+  );
+  CHECK(level.receivers() == 0);
+}
+
+STACKLESS_TEST("broadcast: waiting") {
+  const broadcast<int> news(4);
+  co_await check_waiting(
+      [&](log_type& log, std::string name) -> task<> {
+        auto rx = news.subscribe();
+        (void)co_await rx.receive();
+        log.push_back(name);
+      },
+      [&] { news.send(1); }, [] {}, one_for_all()
+  );
+  CHECK(news.receivers() == 0);
+}
+
+STACKLESS_TEST("oneshot: one waits at a time, and the next gets what the one before left") {
+  std::optional<oneshot_sender<int>> tx;
+  std::optional<oneshot_receiver<int>> rx;
+  const auto make = [&] {
+    auto ends = make_oneshot<int>();
+    tx.emplace(std::move(ends.first));
+    rx.emplace(std::move(ends.second));
+  };
+  make();
+  // Two tasklets may wait: the value is the first one's.
+  log_type log;
+  const auto waits = [&](std::string name) -> task<> {
+    try {
+      (void)co_await rx->receive();
+      log.push_back(name);
+    } catch (const std::logic_error&) {
+      log.push_back(name + " came too late");
+    }
+  };
+  auto first = spawn(waits, std::string("first"));
+  auto second = spawn(waits, std::string("second"));
+  co_await wait_all_blocked();
+  tx->send(1);
+  co_await first.join();
+  co_await second.join();
+  CHECK(log == log_type{"first", "second came too late"});
+
+  make();
+  log.clear();
+  bool raised = false;
+  try {
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn(waits, std::string("sibling"));
+      n.spawn([]() -> task<> {
+        co_await sleep_for(1s);
+        throw std::range_error("a child's");
+      });
+      co_return;
+    });
+  } catch (const std::range_error&) {
+    raised = true;
+  }
+  CHECK(raised);
+  tx->send(2);
+  co_await waits("next");
+  CHECK(log == log_type{"next"});
+}
+
+STACKLESS_TEST("who holds something fails: the next one gets it, and the error is its own") {
+  mutex m;
+  shared_mutex table;
+  semaphore pool(1);
+  const auto tries = [&](int what, bool fails) -> task<std::string> {
+    mutex_guard guard;
+    shared_mutex::guard writing;
+    semaphore_unit unit;
+    if (what == 0) guard = co_await m.lock();
+    if (what == 1) writing = co_await table.lock();
+    if (what == 2) unit = co_await pool.acquire();
+    co_await sleep_for(1s);
+    if (fails) throw std::range_error("failed");
+    co_return "has it";
+  };
+  for (const int what : {0, 1, 2}) {
+    auto fails = spawn(tries, what, true);
+    auto next = spawn(tries, what, false);
+    CHECK_THROWS_AS(co_await fails.join(), std::range_error);
+    CHECK(co_await next.join() == "has it");
+  }
+}
+
+STACKLESS_TEST("barrier: a child's error cancels its sibling, which has not arrived") {
+  barrier b(2);
+  bool raised = false;
+  try {
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { (void)co_await b.arrive_and_wait(); });
+      n.spawn([]() -> task<> {
+        co_await sleep_for(1s);
+        throw std::range_error("a child's");
+      });
+      co_return;
+    });
+  } catch (const std::range_error&) {
+    raised = true;
+  }
+  CHECK(raised);
+  CHECK_FALSE(co_await move_on_after(1s, [&]() -> task<> { (void)co_await b.arrive_and_wait(); }));
+}
+
+STACKLESS_TEST("sleeping and deadlines: a limit at the very time, in both orders") {
+  const auto ends_at_the_limit = [](auto waits) -> task<> {
+    // The limit is set first: it cancels.
+    CHECK_FALSE(co_await move_on_after(1s, waits));
+    // The sleep is begun first: it ends, and the next await raises.
+    bool ended = false;
+    bool went_on = false;
+    co_await with_cancel_scope([&](cancel_scope& scope) -> task<> {
+      auto limit = spawn([&]() -> task<> {
+        co_await sleep_for(1s);
+        scope.cancel();
+      });
+      co_await waits();
+      ended = true;
+      co_await limit.join();
+      co_await checkpoint();
+      went_on = true;
+    });
+    CHECK(ended);
+    CHECK_FALSE(went_on);
+  };
+  const auto sleeps = []() -> task<> { co_await sleep_for(1s); };
+  const auto waits_for_it = []() -> task<> {
+    const deadline at(1s);
+    co_await at.wait();
+  };
+  const auto selects = []() -> task<> {
+    channel<int> never;
+    (void)co_await select(never.receive(), after(1s));
+  };
+  co_await ends_at_the_limit(sleeps);
+  co_await ends_at_the_limit(waits_for_it);
+  co_await ends_at_the_limit(selects);
+}
+
 STACKLESS_TEST("join: waiting") {
   std::optional<event> ends;
   std::optional<tasklet<>> t;

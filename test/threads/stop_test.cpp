@@ -266,3 +266,91 @@ TEST_CASE("stop_token: stops race with the ends of scopes") {
     });
   }
 }
+
+TEST_CASE("stop_token: a stop that goes round through the scopes it is linked to") {
+  run([]() -> task<> {
+    std::stop_source source;
+    std::string log;
+    CHECK_FALSE(co_await with_cancel_scope([&](cancel_scope& outer) -> task<> {
+      outer.link(source.get_token());
+      co_await with_cancel_scope([&](cancel_scope& inner) -> task<> {
+        // Each is linked to the other, and to itself.
+        inner.link(outer.stop_token());
+        outer.link(inner.stop_token());
+        inner.link(inner.stop_token());
+        // Whoever is told of a stop asks for it again, for others, and for one more link.
+        std::stop_source late;
+        late.request_stop();
+        const std::stop_callback again(inner.stop_token(), [&] {
+          log += 'i';
+          (void)source.request_stop();
+          outer.cancel("again");
+          inner.link(late.get_token());
+          inner.link(source.get_token());
+        });
+        inner.cancel("first");
+        co_await checkpoint();
+      });
+      log += 'o';  // the outer one was cancelled too, and takes it
+    }));
+    CHECK(log == "i");
+  });
+}
+
+TEST_CASE("stop_token: a deadline's stop may set another, and ends its scope's links") {
+  // In real time: while a stop may come from another thread virtual time stands still.
+  run([]() -> task<> {
+    std::stop_source source;
+    int told = 0;
+    CHECK_FALSE(co_await with_cancel_scope([&](cancel_scope& scope) -> task<> {
+      scope.link(source.get_token());
+      scope.set_deadline(now() + 2ms);
+      const std::stop_callback on_stop(scope.stop_token(), [&] {
+        ++told;
+        scope.set_deadline(now() + 1h);
+        scope.remove_deadline();
+        (void)source.request_stop();
+      });
+      co_await sleep_for(1h);
+    }));
+    CHECK(told == 1);
+  });
+}
+
+TEST_CASE("stop_token: stops in other threads, while nested scopes link and unlink them") {
+  for (int i = 0; i < 10 * threads_test::scale; ++i) {
+    std::vector<std::stop_source> sources(4);
+    threads others;
+    run([&]() -> task<> {
+      std::atomic<bool> over = false;
+      for (int t = 0; t < 2; ++t)
+        others.start([&sources, &over, t]() {
+          for (std::size_t n = 0; n < sources.size(); ++n) {
+            for (int spin = 0; spin < 40 && !over; ++spin) std::this_thread::yield();
+            sources[(n + static_cast<std::size_t>(2 * t)) % sources.size()].request_stop();
+          }
+        });
+      co_await with_nursery([&](nursery& n) -> task<> {
+        for (std::size_t first = 0; first < sources.size(); ++first)
+          n.spawn([&, first]() -> task<> {
+            for (int round = 0; round < 40; ++round) {
+              co_await with_cancel_scope([&](cancel_scope& outer) -> task<> {
+                outer.link(sources[first].get_token());
+                outer.link(sources[(first + 1) % sources.size()].get_token());
+                co_await with_cancel_scope([&](cancel_scope& inner) -> task<> {
+                  inner.link(outer.stop_token());
+                  inner.link(sources[(first + 2) % sources.size()].get_token());
+                  co_await yield();
+                });
+                outer.cancel();  // its links are still there, and the stops may be on their way
+              });
+            }
+          });
+        co_return;
+      });
+      over = true;
+    });
+    others.join();
+    for (std::stop_source& source : sources) CHECK(source.stop_requested());
+  }
+}

@@ -1,0 +1,25 @@
+# Checks that the tests which docs/testing.md names are there.
+#   cmake -DPAGE=docs/testing.md -DTESTS=test -P testing_table_test.cmake
+cmake_minimum_required(VERSION 3.25)
+
+file(GLOB_RECURSE sources "${TESTS}/*_test.cpp")
+set(all "")
+foreach(source IN LISTS sources)
+  file(READ "${source}" text)
+  string(APPEND all "${text}")
+endforeach()
+
+file(STRINGS "${PAGE}" rows REGEX "^[|].*`[^`]+` [|]$|^[|] `[^`]+` [|]")
+set(known 0)
+foreach(row IN LISTS rows)
+  string(REGEX MATCH "`([^`]+)`" quoted "${row}")
+  string(FIND "${all}" "\"${CMAKE_MATCH_1}\"" found)
+  if(found EQUAL -1)
+    message(FATAL_ERROR "${PAGE} names a test that is not there: ${CMAKE_MATCH_1}")
+  endif()
+  math(EXPR known "${known} + 1")
+endforeach()
+if(known LESS 100)
+  message(FATAL_ERROR "${PAGE}: only ${known} tests were found in its tables")
+endif()
+message("${known} tests are there")
