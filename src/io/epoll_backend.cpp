@@ -149,7 +149,11 @@ void epoll_backend::finish_pool_work() noexcept {
   operation_queue done = pool_.take_finished();
   while (!done.empty()) {
     io_operation& operation = done.pop();
-    finish(operation, operation.result);
+    if (operation.continues(operation.result)) {
+      offload(operation);
+    } else {
+      finish(operation, operation.result);
+    }
   }
 }
 
@@ -217,7 +221,8 @@ void epoll_backend::begin_on_descriptor(io_operation& operation) noexcept {
                            !interests_[index].queues[queue_of(operation)].empty();
   if (!others_wait) {
     const int result = attempt(operation, false);
-    if (result != would_block) {
+    // A part: the rest waits, for there is no more room, or no more data, as a rule.
+    if (result != would_block && !operation.continues(result)) {
       finish(operation, result);
       return;
     }
@@ -261,7 +266,7 @@ void epoll_backend::serve(int descriptor, std::uint32_t events) noexcept {
     while (ready[index] && !queue.empty()) {
       io_operation& operation = *queue.front();
       const int result = attempt(operation, operation.backend_state == waits_connected);
-      if (result == would_block) break;
+      if (result == would_block || operation.continues(result)) break;
       queue.pop();
       --waiting_;
       finish(operation, result);

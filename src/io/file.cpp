@@ -19,9 +19,6 @@ namespace {
 
 constexpr std::uint64_t here = detail::io_operation::current_position;
 
-// A file has one position for both.
-constexpr int both_directions = detail::reading | detail::writing;
-
 int flags_of(open_mode mode) noexcept {
   switch (mode) {
   case open_mode::read_only:
@@ -40,45 +37,6 @@ int flags_of(open_mode mode) noexcept {
     return O_WRONLY | O_CREAT | O_APPEND;
   }
   return O_RDONLY;
-}
-
-task<> read_fully(
-    detail::io_resource* resource,
-    std::uint64_t offset,
-    bool positioned,
-    mutable_bytes into,
-    std::size_t* done
-) {
-  detail::whole_transfer whole(resource, positioned ? 0 : both_directions, into.size(), done);
-  if (into.size() == 0) detail::check_current_tasklet();
-  while (!whole.complete()) {
-    const std::size_t before = whole.moved;
-    co_await transfer_operation(
-        io_code::read, resource, into.from(before), positioned ? offset + before : here, nullptr,
-        &whole.moved
-    );
-    if (whole.moved == before) whole.throw_end_of_file("read");
-  }
-}
-
-task<> write_fully(
-    detail::io_resource* resource,
-    std::uint64_t offset,
-    bool positioned,
-    const_bytes from,
-    std::size_t* done
-) {
-  detail::whole_transfer whole(resource, positioned ? 0 : both_directions, from.size(), done);
-  if (from.size() == 0) detail::check_current_tasklet();
-  while (!whole.complete()) {
-    const std::size_t before = whole.moved;
-    co_await transfer_operation(
-        io_code::write, resource, from.from(before), positioned ? offset + before : here, nullptr,
-        &whole.moved
-    );
-    // No device does this; if one does, it must not be asked for ever.
-    if (whole.moved == before) detail::throw_failure("write", -EIO, resource);
-  }
 }
 
 std::error_code last_error() noexcept {
@@ -126,17 +84,21 @@ transfer_operation file::write_some_at(
   return transfer_operation(io_code::write, handle_.get(), from, offset, &error);
 }
 
-task<> file::read_exactly(mutable_bytes into, std::size_t* done) {
-  return read_fully(handle_.get(), 0, false, into, done);
+whole_transfer_operation file::read_exactly(mutable_bytes into, std::size_t* done) noexcept {
+  return whole_transfer_operation(io_code::read, handle_.get(), into, here, done);
 }
-task<> file::read_exactly_at(std::uint64_t offset, mutable_bytes into, std::size_t* done) {
-  return read_fully(handle_.get(), offset, true, into, done);
+whole_transfer_operation file::read_exactly_at(
+    std::uint64_t offset, mutable_bytes into, std::size_t* done
+) noexcept {
+  return whole_transfer_operation(io_code::read, handle_.get(), into, offset, done);
 }
-task<> file::write_all(const_bytes from, std::size_t* done) {
-  return write_fully(handle_.get(), 0, false, from, done);
+whole_transfer_operation file::write_all(const_bytes from, std::size_t* done) noexcept {
+  return whole_transfer_operation(io_code::write, handle_.get(), from, here, done);
 }
-task<> file::write_all_at(std::uint64_t offset, const_bytes from, std::size_t* done) {
-  return write_fully(handle_.get(), offset, true, from, done);
+whole_transfer_operation file::write_all_at(
+    std::uint64_t offset, const_bytes from, std::size_t* done
+) noexcept {
+  return whole_transfer_operation(io_code::write, handle_.get(), from, offset, done);
 }
 
 readiness_operation file::readable() noexcept {

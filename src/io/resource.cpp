@@ -177,30 +177,6 @@ task<> close_resource(io_resource* resource, std::error_code* error) {
   co_await close_operation(*resource, error);
 }
 
-// Transfers of several steps
-// -----------------------------------------------------------------------
-
-whole_transfer::whole_transfer(
-    io_resource* resource, int directions, std::size_t size, std::size_t* done
-) noexcept
-    : resource_(resource), done_(done), size_(size), directions_(directions) {}
-
-whole_transfer::~whole_transfer() {
-  if (done_ != nullptr) {
-    *done_ = moved;
-  } else if (moved != 0 && moved < size_ && resource_.get() != nullptr) {
-    resource_->broken |= static_cast<std::uint8_t>(directions_);
-  }
-}
-
-void whole_transfer::throw_end_of_file(const char* operation) {
-  directions_ = 0;  // the position is known: the end
-  throw io::io_error(
-      io::errc::end_of_file, operation, resource_->descriptor, resource_->name(),
-      "after " + std::to_string(moved) + " of " + std::to_string(size_) + " bytes"
-  );
-}
-
 void check_current_tasklet() {
   check_attention(*running_scheduler().current());
 }

@@ -12,7 +12,6 @@
 namespace stackless::inline STACKLESS_ABI::io {
 
 using detail::io_code;
-using detail::io_resource;
 
 namespace {
 
@@ -52,27 +51,13 @@ readiness_operation socket_stream::writable(std::error_code& error) noexcept {
   return {handle_.get(), detail::readiness::to_write, &error};
 }
 
-task<> socket_stream::read_exactly(mutable_bytes into, std::size_t* done) {
-  io_resource* const resource = handle_.get();
-  detail::whole_transfer whole(resource, detail::reading, into.size(), done);
-  if (into.size() == 0) detail::check_current_tasklet();
-  while (!whole.complete()) {
-    const std::size_t before = whole.moved;
-    co_await transfer_operation(
-        io_code::receive, resource, into.from(before), here, nullptr, &whole.moved
-    );
-    if (whole.moved == before) whole.throw_end_of_file("receive");
-  }
+whole_transfer_operation socket_stream::read_exactly(
+    mutable_bytes into, std::size_t* done
+) noexcept {
+  return whole_transfer_operation(io_code::receive, handle_.get(), into, here, done);
 }
-
-task<> socket_stream::write_all(const_bytes from, std::size_t* done) {
-  io_resource* const resource = handle_.get();
-  detail::whole_transfer whole(resource, detail::writing, from.size(), done);
-  if (from.size() == 0) detail::check_current_tasklet();
-  while (!whole.complete())
-    co_await transfer_operation(
-        io_code::send, resource, from.from(whole.moved), here, nullptr, &whole.moved
-    );
+whole_transfer_operation socket_stream::write_all(const_bytes from, std::size_t* done) noexcept {
+  return whole_transfer_operation(io_code::send, handle_.get(), from, here, done);
 }
 
 void socket_stream::shutdown_send(std::error_code& error) noexcept {

@@ -360,11 +360,10 @@ void uring_backend::poll(std::optional<nanoseconds> timeout) {
   }
   reap();
   finish_pool_work();
-  // A host that sleeps on poll_descriptor() is to see the next wake without another poll.
-  if (!wake_armed_) {
-    arm_wake();
-    (void)io_uring_submit(&ring_);
-  }
+  // A host that sleeps on poll_descriptor() is to see the next wake, and the end of what was begun
+  // again, without another poll.
+  if (!wake_armed_) arm_wake();
+  if (host_descriptor_ != -1 && io_uring_sq_ready(&ring_) != 0) (void)io_uring_submit(&ring_);
 }
 
 void uring_backend::wait(std::optional<nanoseconds> timeout) {
@@ -438,6 +437,10 @@ void uring_backend::on_completion(std::uint64_t user_data, int result) noexcept 
 }
 
 void uring_backend::finish(io_operation& operation, int result) noexcept {
+  if (operation.continues(result)) {
+    enqueue(operation);
+    return;
+  }
   if ((operation.backend_state & cancel_in_backlog) != 0) cancel_backlog_.remove(operation);
   ++finished_in_poll_;
   finished(operation, result);

@@ -126,3 +126,33 @@ TEST_CASE("poll_fd wakes the host for a socket, and the host itself may send") {
     CHECK(received == "text text text ");
   }
 }
+
+TEST_CASE("poll_fd wakes the host for what goes on by itself after a part") {
+  for (const stackless::io_choice choice : backends()) {
+    CAPTURE(name_of(choice));
+    stackless::scheduler s(options_of(choice));
+    const std::string text(3'000'000, 't');  // more than a socket holds
+    std::size_t received = 0;
+    auto [left, right] = io::unix_pair();
+    const auto writes = [&left = left, &text]() -> task<> { co_await left.write_all(text); };
+    s.spawn("writer", writes);
+    // The host reads by itself: no other operation makes the engine submit.
+    const auto drain = [&, &right = right]() {
+      std::string block(65'536, ' ');
+      for (;;) {
+        const ssize_t count = ::recv(right.descriptor(), block.data(), block.size(), MSG_DONTWAIT);
+        if (count <= 0) return;
+        received += static_cast<std::size_t>(count);
+      }
+    };
+    const int descriptor = s.poll_fd();
+    bool missed = false;
+    while (!missed && s.run_ready() != run_result::all_ended) {
+      drain();
+      missed = !readable_within(descriptor, 5'000);
+    }
+    CHECK_FALSE(missed);
+    drain();
+    CHECK(received == text.size());
+  }
+}

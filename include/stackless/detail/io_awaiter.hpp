@@ -11,10 +11,6 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-/// The larger a single transfer, the longer it cannot be cancelled; and the kernel's limit is 2
-/// GiB.
-inline constexpr std::size_t longest_transfer = std::size_t{1} << 30;
-
 template <class Call>
 class io_awaiter;
 

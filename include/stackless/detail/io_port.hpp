@@ -66,6 +66,10 @@ class blocking_call {
   ~blocking_call() = default;
 };
 
+/// The larger a single transfer, the longer it cannot be cancelled; and the kernel's limit is 2
+/// GiB.
+inline constexpr std::size_t longest_transfer = std::size_t{1} << 30;
+
 /// One operation in flight. It lives in the awaiting frame, and its address is the completion's
 /// user data: that frame is never destroyed before `complete`.
 class io_operation final : public wait_object, public list_hook {
@@ -86,12 +90,19 @@ class io_operation final : public wait_object, public list_hook {
   const char* path = nullptr;
   std::uint64_t offset = current_position;
   std::uint64_t size = 0;
+  std::size_t rest = 0;  ///< of a transfer that is to be whole: bytes still to move, these included
   io_resource* resource = nullptr;       ///< what it works on, if that is to know of it
   wait* waiter = nullptr;                ///< null once it is complete
   io_operation* backend_next = nullptr;  ///< the backend's own
   readiness_record* record = nullptr;    ///< whose it is, if it may be left before it is complete
 
   explicit io_operation(io_code what) noexcept : code(what) {}
+
+  /// Backends ask before they end an operation. True: it moved a part of what is to be whole, and
+  /// has become the operation for the rest, which is to be begun.
+  [[nodiscard]] bool continues(int outcome) noexcept {
+    return rest != 0 && outcome > 0 && advance(outcome);
+  }
 
   /// Ends the wait: stores the result and makes the tasklet runnable. Called by backends only,
   /// once. One that was abandoned is gone then.
@@ -100,6 +111,9 @@ class io_operation final : public wait_object, public list_hook {
   /// Asks the backend to cancel; false. One with a record is abandoned; true.
   [[nodiscard]] bool withdraw(wait& w) noexcept override;
   void describe(object_info& info, std::vector<const void*>& handles) const override;
+
+ private:
+  [[nodiscard]] bool advance(int outcome) noexcept;
 };
 
 [[nodiscard]] const char* name_of(io_code code) noexcept;

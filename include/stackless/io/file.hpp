@@ -72,14 +72,18 @@ class file {
   /// **Cancellation**: a cancel point at each step. Left in the middle without `done`, the file
   /// position is unknown, and the next operation at the position fails with `errc::broken_stream`.
   /// **Errors**: as `read_some`; `errc::end_of_file` when the file ends before.
-  task<> read_exactly(mutable_bytes into, std::size_t* done = nullptr);
+  whole_transfer_operation read_exactly(mutable_bytes into, std::size_t* done = nullptr) noexcept;
   /// As `read_exactly`, and breaks nothing.
-  task<> read_exactly_at(std::uint64_t offset, mutable_bytes into, std::size_t* done = nullptr);
+  whole_transfer_operation read_exactly_at(
+      std::uint64_t offset, mutable_bytes into, std::size_t* done = nullptr
+  ) noexcept;
 
   /// Writes everything. `done`, **Cancellation**: as `read_exactly`.
-  task<> write_all(const_bytes from, std::size_t* done = nullptr);
+  whole_transfer_operation write_all(const_bytes from, std::size_t* done = nullptr) noexcept;
   /// As `write_all`, and breaks nothing.
-  task<> write_all_at(std::uint64_t offset, const_bytes from, std::size_t* done = nullptr);
+  whole_transfer_operation write_all_at(
+      std::uint64_t offset, const_bytes from, std::size_t* done = nullptr
+  ) noexcept;
 
   /// Waits until a read, or a write, at the position would not have to wait, for pipes, terminals
   /// and the like. Regular files are always ready. A case for `select`.

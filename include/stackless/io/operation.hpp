@@ -40,6 +40,42 @@ class [[nodiscard("an operation happens only when it is awaited")]] transfer_ope
   std::size_t take();
 };
 
+/// A transfer of all the bytes of a buffer, to be awaited. The engine goes on by itself after a
+/// part that the kernel has moved; the tasklet runs again when all have, or none will.
+class [[nodiscard("an operation happens only when it is awaited")]] whole_transfer_operation final
+    : public detail::io_call {
+ public:
+  whole_transfer_operation(
+      detail::io_code code,
+      detail::io_resource* resource,
+      mutable_bytes into,
+      std::uint64_t offset,
+      std::size_t* done
+  ) noexcept;
+  whole_transfer_operation(
+      detail::io_code code,
+      detail::io_resource* resource,
+      const_bytes from,
+      std::uint64_t offset,
+      std::size_t* done
+  ) noexcept;
+
+  [[nodiscard]] detail::io_awaiter<whole_transfer_operation> make_awaiter() noexcept {
+    return detail::io_awaiter<whole_transfer_operation>(*this);
+  }
+
+ private:
+  friend class detail::io_awaiter<whole_transfer_operation>;
+  bool ready();
+  void take();
+  [[noreturn]] void throw_end_of_file(std::size_t moved);
+
+  void* data_;
+  std::size_t size_;
+  std::uint64_t offset_;
+  std::size_t* done_;
+};
+
 /// A single operation without a result, to be awaited.
 class [[nodiscard("an operation happens only when it is awaited")]] plain_operation final
     : public detail::io_call {

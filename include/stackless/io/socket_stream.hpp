@@ -49,10 +49,10 @@ class socket_stream {
   /// **Cancellation**: a cancel point at each step. Left in the middle without `done`, the next
   /// read fails with `errc::broken_stream`; writes are not concerned.
   /// **Errors**: as `read_some`; `errc::end_of_file` when the peer finishes before.
-  task<> read_exactly(mutable_bytes into, std::size_t* done = nullptr);
+  whole_transfer_operation read_exactly(mutable_bytes into, std::size_t* done = nullptr) noexcept;
 
   /// Writes everything. `done`, **Cancellation**: as `read_exactly`, the other way round.
-  task<> write_all(const_bytes from, std::size_t* done = nullptr);
+  whole_transfer_operation write_all(const_bytes from, std::size_t* done = nullptr) noexcept;
 
   /// Tells the peer that nothing more will come: it reads 0. A plain function.
   void shutdown_send();
