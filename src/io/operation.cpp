@@ -354,7 +354,7 @@ void whole_transfer_operation::take() {
   }
   // A part that came together with the cancellation is no success.
   if (moved < size_ && operation_.result > 0) operation_.result = -ECANCELED;
-  
+
   settle();
   if (operation_.result == 0) throw_end_of_file(moved);
   (void)checked();

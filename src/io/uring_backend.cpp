@@ -124,8 +124,11 @@ void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
     io_uring_prep_recvmsg(entry, o.descriptor, static_cast<msghdr*>(o.data), o.flags);
     break;
   case io_code::send_message:
+    // The kernel's own retry sends an empty datagram: a full Unix socket has read the bytes before
+    // it says so, and io_uring goes on behind them (Linux 6.18). With this flag the retry is ours.
     io_uring_prep_sendmsg(
-        entry, o.descriptor, static_cast<const msghdr*>(o.data), o.flags | MSG_NOSIGNAL
+        entry, o.descriptor, static_cast<const msghdr*>(o.data),
+        o.flags | MSG_NOSIGNAL | MSG_DONTWAIT
     );
     break;
   case io_code::status:
