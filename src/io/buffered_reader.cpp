@@ -59,7 +59,7 @@ struct reader_base::extent {
   std::size_t with_end = 0;
 };
 
-reader_base::reader_base(void* stream, read_function* read, std::size_t limit)
+reader_base::reader_base(void* stream, detail::read_step* read, std::size_t limit)
     : stream_(stream), read_(read), limit_(limit) {
   if (limit == 0) throw std::logic_error("a buffered_reader needs a limit of at least one byte");
 }

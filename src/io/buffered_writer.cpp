@@ -38,7 +38,7 @@ class writer_base::use {
   writer_base& writer_;
 };
 
-writer_base::writer_base(void* stream, write_function* write_to, std::size_t capacity)
+writer_base::writer_base(void* stream, detail::write_step* write_to, std::size_t capacity)
     : stream_(stream), write_(write_to), capacity_(capacity) {
   if (capacity == 0)
     throw std::logic_error("a buffered_writer needs a capacity of at least one byte");

@@ -38,6 +38,7 @@ std::uint32_t events_for(const io_operation& operation) noexcept {
   case io_code::send:
   case io_code::send_message:
   case io_code::connect:
+  case io_code::splice_out:
     return EPOLLOUT;
   case io_code::poll:
     return operation.flags;  // the two name the same bits
@@ -192,7 +193,9 @@ void epoll_backend::begin(io_operation& operation) noexcept {
   case io_code::read:
   case io_code::write:
   case io_code::read_vectored:
-  case io_code::write_vectored: {
+  case io_code::write_vectored:
+  case io_code::splice_in:
+  case io_code::splice_out: {
     const int on_disk = is_on_disk(operation.descriptor);
     if (on_disk < 0) {
       finish(operation, on_disk);

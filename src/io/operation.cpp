@@ -65,6 +65,10 @@ const char* name_of(io_code code) noexcept {
     return "resize";
   case io_code::call:
     return "call";
+  case io_code::splice_in:
+    return "copy from";
+  case io_code::splice_out:
+    return "copy to";
   }
   return "unknown operation";
 }

@@ -91,6 +91,22 @@ int attempt_transfer(const io_operation& o) noexcept {
   return (status & O_NONBLOCK) != 0 ? transfer(o) : write_what_fits(o);
 }
 
+// SPLICE_F_NONBLOCK is for the pipes. A socket blocks as its own flags say, and a file always may.
+int splice(const io_operation& o) noexcept {
+  auto offset = static_cast<off64_t>(o.offset);
+  off64_t* const at = o.offset == io_operation::current_position ? nullptr : &offset;
+  return result_of([&] {
+    return o.code == io_code::splice_in
+               ? ::splice(o.descriptor, at, o.other, nullptr, o.length, SPLICE_F_NONBLOCK)
+               : ::splice(o.other, nullptr, o.descriptor, at, o.length, SPLICE_F_NONBLOCK);
+  });
+}
+
+int attempt_splice(const io_operation& o) noexcept {
+  const int ready = ready_events(o.descriptor, o.code == io_code::splice_in ? POLLIN : POLLOUT);
+  return ready < 0 ? ready : splice(o);
+}
+
 int begin_connect(const io_operation& o) noexcept {
   const int status = ::fcntl(o.descriptor, F_GETFL);
   if (status == -1) return -errno;
@@ -157,6 +173,9 @@ int perform_blocking(const io_operation& o) noexcept {
     return result_of([&] {
       return o.flags != 0 ? ::fdatasync(o.descriptor) : ::fsync(o.descriptor);
     });
+  case io_code::splice_in:
+  case io_code::splice_out:
+    return splice(o);
   default:
     return transfer(o);
   }
@@ -223,6 +242,10 @@ int attempt(const io_operation& o, bool connecting) noexcept {
   case io_code::read_vectored:
   case io_code::write_vectored:
     result = attempt_transfer(o);
+    break;
+  case io_code::splice_in:
+  case io_code::splice_out:
+    result = attempt_splice(o);
     break;
   }
   const bool caller_would_not_wait =

@@ -59,11 +59,13 @@ short readiness_for(io_code code) noexcept {
   case io_code::receive:
   case io_code::receive_message:
   case io_code::accept:
+  case io_code::splice_in:
     return POLLIN;
   case io_code::write:
   case io_code::write_vectored:
   case io_code::send:
   case io_code::send_message:
+  case io_code::splice_out:
     return POLLOUT;
   default:
     return 0;
@@ -164,6 +166,18 @@ void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
   case io_code::resize:
   case io_code::call:
     break;  // on a thread
+  case io_code::splice_in:
+    io_uring_prep_splice(
+        entry, o.descriptor, static_cast<std::int64_t>(o.offset), o.other, -1, o.length,
+        SPLICE_F_NONBLOCK
+    );
+    break;
+  case io_code::splice_out:
+    io_uring_prep_splice(
+        entry, o.other, -1, o.descriptor, static_cast<std::int64_t>(o.offset), o.length,
+        SPLICE_F_NONBLOCK
+    );
+    break;
   }
 }
 
@@ -175,6 +189,7 @@ uring_backend::uring_backend(const uring_features& features, unsigned entries)
     throw_unavailable(-result, "io_uring cannot be set up");
   try {
     on_threads_ = features.require(ring_);
+    can_splice_ = features.can_splice(ring_);
     // Blocking: kernels differ in whether they wait on a non-blocking descriptor.
     wake_descriptor_ = ::eventfd(0, EFD_CLOEXEC);
     if (wake_descriptor_ == -1) throw_unavailable(errno, "eventfd");

@@ -23,6 +23,9 @@ class uring_backend final : public io_backend {
   void poll(std::optional<std::chrono::nanoseconds> timeout) override;
   void wake() noexcept override;
   [[nodiscard]] int poll_descriptor() override;
+  [[nodiscard]] bool supports(io_code code) const noexcept override {
+    return can_splice_ || (code != io_code::splice_in && code != io_code::splice_out);
+  }
 
  private:
   [[nodiscard]] io_uring_sqe* next_entry() noexcept;
@@ -47,6 +50,7 @@ class uring_backend final : public io_backend {
   int wake_descriptor_ = -1;
   std::atomic<int> host_descriptor_{-1};  // `wake` may come from another thread
   bool wake_armed_ = false;
+  bool can_splice_ = false;
   std::uint64_t wake_count_ = 0;  // the kernel reads the eventfd into it
   io_code_set on_threads_;
   thread_pool pool_;

@@ -27,6 +27,7 @@ struct optional_opcode {
 constexpr std::array optional_features{
     std::string_view("defer_taskrun"),
     std::string_view("coop_taskrun"),
+    std::string_view("splice"),
 };
 
 // The newest is of Linux 5.11.
@@ -67,6 +68,8 @@ constexpr std::array optional_opcodes{
     optional_opcode{"symlinkat", IORING_OP_SYMLINKAT, io_code::symbolic_link},
     optional_opcode{"linkat", IORING_OP_LINKAT, io_code::hard_link},
 };
+
+using probe_result = std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)>;
 
 bool is_feature(std::string_view name) noexcept {
   const auto has_name = [&](const auto& of) { return of.name == name; };
@@ -120,9 +123,7 @@ std::array<unsigned, 3> uring_features::setup_flags() const noexcept {
 io_code_set uring_features::require(io_uring& ring) const {
   for (const auto& [name, flag] : needed_features)
     if ((ring.features & flag) == 0 || masked(name)) throw_lacking(name);
-  const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
-      io_uring_get_probe_ring(&ring), io_uring_free_probe
-  );
+  const probe_result probe(io_uring_get_probe_ring(&ring), io_uring_free_probe);
   if (!probe) throw_lacking("probe");
   for (const auto& [name, code] : needed_opcodes)
     if (io_uring_opcode_supported(probe.get(), code) == 0 || masked(name)) throw_lacking(name);
@@ -134,6 +135,12 @@ io_code_set uring_features::require(io_uring& ring) const {
     if (io_uring_opcode_supported(probe.get(), code) == 0 || masked(name))
       on_threads.set(static_cast<std::size_t>(operation));
   return on_threads;
+}
+
+bool uring_features::can_splice(io_uring& ring) const noexcept {
+  if (masked("splice")) return false;
+  const probe_result probe(io_uring_get_probe_ring(&ring), io_uring_free_probe);
+  return probe && io_uring_opcode_supported(probe.get(), IORING_OP_SPLICE) != 0;
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

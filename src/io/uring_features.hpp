@@ -28,6 +28,9 @@ class uring_features {
   /// \throws std::system_error that names what the backend needs and `ring` does not have
   [[nodiscard]] io_code_set require(io_uring& ring) const;
 
+  /// IORING_OP_SPLICE: of Linux 5.7, but a sandbox may forbid it.
+  [[nodiscard]] bool can_splice(io_uring& ring) const noexcept;
+
  private:
   [[nodiscard]] bool masked(std::string_view name) const noexcept;
 

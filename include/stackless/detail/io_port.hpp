@@ -47,7 +47,9 @@ enum class io_code : std::uint8_t {
   hard_link,        ///< path, data = the link's path
   allocate,         ///< descriptor, offset, size, mode = how
   resize,           ///< descriptor, size
-  call              ///< data = a blocking_call
+  call,             ///< data = a blocking_call
+  splice_in,        ///< descriptor, offset, length, other = the write end of a pipe with room
+  splice_out        ///< descriptor, offset, length, other = the read end of a pipe with bytes
 };
 
 /// What the kernel has no asynchronous form of: performed on a thread of the engine.
@@ -82,6 +84,7 @@ class io_operation final : public wait_object, public list_hook {
   bool abandoned = false;           ///< nobody waits for it any more, nor ever will
   std::uint16_t backend_state = 0;  ///< the backend's own; zero when it takes the operation
   int descriptor = -1;
+  int other = -1;  ///< what is not waited for
   std::uint32_t length = 0;
   std::uint32_t flags = 0;
   std::uint32_t mode = 0;
@@ -153,6 +156,9 @@ class io_backend {
 
   /// Ends a `poll` that waits, or makes the next one return at once. Safe from threads and signals.
   virtual void wake() noexcept = 0;
+
+  /// Whether the engine knows operations of this kind. Those that it does not are never started.
+  [[nodiscard]] virtual bool supports(io_code) const noexcept { return true; }
 
   /// A descriptor that is readable when `poll` has something to do that it had not yet at its last
   /// return; operations that were started since then need another `poll` first. Always the same.

@@ -40,6 +40,9 @@ class io_resource final : public wait_object {
   /// Who waits in `close()` for the operations in flight to end; one at most.
   wait* closer = nullptr;
 
+  [[nodiscard]] bool is_stream() const noexcept { return kind_ == kind::stream; }
+  [[nodiscard]] bool is_file() const noexcept { return kind_ == kind::file; }
+
   /// A file's path, a listener's own address, a stream's peer, a datagram socket's peer or own.
   [[nodiscard]] std::string name() const;
   [[nodiscard]] const std::string& path() const noexcept { return name_; }

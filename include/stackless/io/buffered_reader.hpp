@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/stream_step.hpp>
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/task.hpp>
@@ -84,11 +85,8 @@ class reader_base {
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
 
  protected:
-  /// Awaits one read of the stream; adds to `done` what it moved, even if it is cut short.
-  using read_function = task<>(void* stream, mutable_bytes into, std::size_t* done);
-
   /// \throws std::logic_error a limit of 0
-  reader_base(void* stream, read_function* read, std::size_t limit);
+  reader_base(void* stream, detail::read_step* read, std::size_t limit);
   ~reader_base() = default;
 
  private:
@@ -102,7 +100,7 @@ class reader_base {
   mutable_bytes make_room();
 
   void* stream_;
-  read_function* read_;
+  detail::read_step* read_;
   std::unique_ptr<char[]> data_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
@@ -125,17 +123,7 @@ template <class Stream>
 class buffered_reader final : public reader_base {
  public:
   explicit buffered_reader(Stream& stream, std::size_t limit = default_limit)
-      : reader_base(&stream, &read, limit) {}
-
- private:
-  static task<> read(void* stream, mutable_bytes into, std::size_t* done) {
-    auto& from = *static_cast<Stream*>(stream);
-    if constexpr (requires { from.read_some(into, done); }) {
-      (void)co_await from.read_some(into, done);
-    } else {
-      *done += co_await from.read_some(into);
-    }
-  }
+      : reader_base(&stream, &detail::read_step_of<Stream>, limit) {}
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::io

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/stream_step.hpp>
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/task.hpp>
@@ -52,11 +53,8 @@ class writer_base {
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
  protected:
-  /// Awaits one write to the stream; adds to `done` what it moved, even if it is cut short.
-  using write_function = task<>(void* stream, const_bytes from, std::size_t* done);
-
   /// \throws std::logic_error a capacity of 0
-  writer_base(void* stream, write_function* write_to, std::size_t capacity);
+  writer_base(void* stream, detail::write_step* write_to, std::size_t capacity);
   ~writer_base() = default;
 
  private:
@@ -66,7 +64,7 @@ class writer_base {
   void append(const_bytes from);
 
   void* stream_;
-  write_function* write_;
+  detail::write_step* write_;
   std::unique_ptr<std::byte[]> data_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
@@ -88,17 +86,7 @@ template <class Stream>
 class buffered_writer final : public writer_base {
  public:
   explicit buffered_writer(Stream& stream, std::size_t capacity = default_capacity)
-      : writer_base(&stream, &write_to, capacity) {}
-
- private:
-  static task<> write_to(void* stream, const_bytes from, std::size_t* done) {
-    auto& to = *static_cast<Stream*>(stream);
-    if constexpr (requires { to.write_some(from, done); }) {
-      (void)co_await to.write_some(from, done);
-    } else {
-      *done += co_await to.write_some(from);
-    }
-  }
+      : writer_base(&stream, &detail::write_step_of<Stream>, capacity) {}
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::io

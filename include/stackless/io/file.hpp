@@ -14,6 +14,7 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 struct file_access;
+struct stream_access;
 }  // namespace stackless::inline STACKLESS_ABI::detail
 
 namespace stackless::inline STACKLESS_ABI::io {
@@ -124,6 +125,7 @@ class file {
  private:
   friend class open_operation;
   friend struct detail::file_access;
+  friend struct detail::stream_access;
   explicit file(detail::io_handle handle) noexcept : handle_(std::move(handle)) {}
 
   detail::io_handle handle_;

@@ -6,6 +6,7 @@
 #include <stackless/io/buffered_reader.hpp>
 #include <stackless/io/buffered_writer.hpp>
 #include <stackless/io/bytes.hpp>
+#include <stackless/io/copy.hpp>
 #include <stackless/io/descriptor.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/file.hpp>

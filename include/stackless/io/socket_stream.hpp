@@ -10,6 +10,10 @@
 #include <system_error>
 #include <utility>
 
+namespace stackless::inline STACKLESS_ABI::detail {
+struct stream_access;
+}  // namespace stackless::inline STACKLESS_ABI::detail
+
 namespace stackless::inline STACKLESS_ABI::io {
 
 /// What connected sockets that carry bytes have in common: the base of `tcp_stream` and
@@ -77,6 +81,9 @@ class socket_stream {
   ~socket_stream() = default;
 
   detail::io_handle handle_;
+
+ private:
+  friend struct detail::stream_access;
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::io
