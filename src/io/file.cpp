@@ -2,6 +2,7 @@
 #include <stackless/io/file.hpp>
 
 #include "failure.hpp"
+#include "file_access.hpp"
 #include "resource.hpp"
 
 #include <cerrno>
@@ -125,6 +126,14 @@ plain_operation file::sync_data() noexcept {
 }
 plain_operation file::sync_data(std::error_code& error) noexcept {
   return plain_operation(io_code::sync, handle_.get(), 1, &error);
+}
+
+file::file(owned_descriptor descriptor, std::string path) {
+  if (!descriptor.is_open()) return;
+  handle_ = detail::io_handle::make(detail::io_resource::kind::file, std::move(path));
+  handle_->descriptor = descriptor.release();
+  // What cannot be sought may be a pipe.
+  if (!handle_->is_seekable()) detail::ignore_broken_pipes();
 }
 
 // Plain functions

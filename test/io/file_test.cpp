@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -466,5 +467,35 @@ TEST_CASE("signals interrupt nothing that is noticed") {
     co_await write.join();
     CHECK(got.size() % block.size() == 1);
     CHECK(f.size() == got.size() - 1);
+  });
+}
+
+TEST_CASE("a file takes over a descriptor that came from elsewhere") {
+  const temporary_directory directory;
+  put(directory.file("data"), "hello");
+  on_each_backend([&]() -> task<> {
+    const int number = ::open(directory.file("data").c_str(), O_RDONLY | O_CLOEXEC);
+    io::file file(io::owned_descriptor(number), "from elsewhere");
+    CHECK(file.descriptor() == number);
+    CHECK(file.path() == "from elsewhere");
+    std::array<char, 5> bytes{};
+    co_await file.read_exactly(bytes);
+    CHECK(std::string_view(bytes.data(), bytes.size()) == "hello");
+    co_await file.close();
+    CHECK(::fcntl(number, F_GETFD) == -1);
+
+    io::file none(io::owned_descriptor(), "nothing");
+    CHECK_FALSE(none.is_open());
+    std::error_code error;
+    (void)co_await none.read_some(bytes, error);
+    CHECK(error == std::errc::bad_file_descriptor);
+
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    ::signal(SIGPIPE, SIG_DFL);
+    io::file write_end(io::owned_descriptor(ends[1]), "pipe");
+    ::close(ends[0]);
+    (void)co_await write_end.write_some("x", error);  // an error and not a signal
+    CHECK(error == std::errc::broken_pipe);
   });
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/io/bytes.hpp>
+#include <stackless/io/descriptor.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/operation.hpp>
 #include <stackless/io/readiness.hpp>
@@ -48,6 +49,9 @@ enum class open_mode : std::uint8_t {
 class file {
  public:
   file() noexcept = default;
+  /// Takes over a descriptor that came another way than by `open`. `path` is what errors and
+  /// reports call it.
+  file(owned_descriptor descriptor, std::string path);
 
   /// Reads up to the buffer's size; 0 at the end of the file.
   transfer_operation read_some(mutable_bytes into) noexcept;
