@@ -441,13 +441,13 @@ void uring_backend::on_completion(std::uint64_t user_data, int result) noexcept 
   }
   // A non-blocking descriptor makes some kernels give up where they could wait.
   const short readiness = readiness_for(operation.code);
-  const bool would_block =
+  const bool gave_up =
       result == -EAGAIN && !was_poll && readiness != 0 && (operation.flags & MSG_DONTWAIT) == 0;
-  if (would_block) state |= awaits_readiness;
+  if (gave_up) state |= awaits_readiness;
   const bool interrupted =
       result == -EINTR && operation.code != io_code::close && operation.code != io_code::connect;
   const bool peer_gave_up = result == -ECONNABORTED && operation.code == io_code::accept;
-  if (would_block || interrupted || peer_gave_up || (was_poll && result >= 0)) {
+  if (gave_up || interrupted || peer_gave_up || (was_poll && result >= 0)) {
     enqueue(operation);
   } else {
     finish(operation, result);
