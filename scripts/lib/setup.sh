@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Installs what is missing to build the project, through the system's package manager. Sourced after common.sh.
 #
-#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark gdb python3 go asio
+#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark gdb python3 curl go asio
 #                   clang-19 clang-query-19 clang-tidy-19 clang-format-19 (these four by apt only)
 #
 # Looks first, and installs nothing when everything is there. Uses sudo when not root. Sets CXX to a compiler that is
@@ -63,7 +63,7 @@ has() {
     catch2) has_header catch2/catch_test_macros.hpp || has_header catch2/catch.hpp ;;
     benchmark) has_header benchmark/benchmark.h ;;
     asio) has_header asio.hpp ;;
-    gdb | python3 | go) command -v "$1" >/dev/null ;;
+    gdb | python3 | curl | go) command -v "$1" >/dev/null ;;
     clang-19) usable_compiler clang++-19 ;;
     clang-*-19) command -v "$1" >/dev/null ;;
     *) die "setup: what is $1?" ;;
@@ -117,6 +117,7 @@ package() {
     pacman:asio) echo asio ;;
     *:asio) echo asio-devel ;;
     *:gdb) echo gdb ;;
+    *:curl) echo curl ;;
     pacman:python3) echo python ;;
     *:python3) echo python3 ;;
     apt-get:clang-query-19) echo clang-tools-19 ;;
