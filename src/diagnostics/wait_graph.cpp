@@ -83,8 +83,7 @@ void wait_graph::each_edge(reach how, Visit visit) const {
     if (spawner != none) each_of_family(how, t, [&](node n) { visit(family_[spawner], n); });
     if (any_stray && facts.is_stray(t)) each_of_family(how, t, [&](node n) { visit(strays(), n); });
     if (!facts.has_children(t)) continue;
-    if (!facts.is_quiet(t)) visit(family_[t], facts.stand_in(t));
-    if (any_stray) visit(family_[t], strays());
+    if (!facts.is_quiet(t)) visit(family_[t], facts.stand_in(t));  // strays: by way of its children
   }
 }
 

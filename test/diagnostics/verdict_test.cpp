@@ -1,6 +1,9 @@
 #include "catch.hpp"
 #include "diagnostics/report.hpp"
+#include "diagnostics/verdict.hpp"
 #include "sample_state.hpp"
+
+#include <utility>
 
 using namespace stackless;
 using sample::state_builder;
@@ -175,6 +178,149 @@ TEST_CASE("verdict: of several knots the smallest is shown") {
   CHECK(judge(s).core == ids{5, 6});
 }
 
+TEST_CASE("verdict: the circle that is shown is one of the knot, and not of another one") {
+  state_builder s;
+  for (const char* name : {"main", "c", "d", "told", "a", "b"}) s.tasklet(name);
+  const auto mutual = [&](std::uint64_t one, std::uint64_t other) {
+    for (const auto [receiver, sender] : {std::pair{one, other}, std::pair{other, one}}) {
+      const auto c = s.channel("c");
+      s.receives(receiver, c);
+      s.holds(sender, c);
+    }
+  };
+  mutual(2, 3);  // as good as the other one, and comes first
+  mutual(5, 6);
+  s.joins(1, 2);
+  // By its handle alone `told` leads to nobody; its children might use it. One of them leads back.
+  const auto own = s.channel("own");
+  s.receives(4, own);
+  s.holds(4, own);
+  for (const std::uint64_t child : {5U, 6U}) s.at(child).spawned_by = 4;
+  s.holds(4, s.at(5).waits.object);
+  const auto report = judge(s, 4);
+  CHECK(report.core == ids{5, 6});
+  CHECK(report.why == verdict::mutual_receive);
+}
+
+TEST_CASE("verdict: the circle of who is told goes before a smaller one that it leads to") {
+  state_builder s;
+  for (const char* name : {"main", "a", "b", "told", "c", "d"}) s.tasklet(name);
+  const auto ring = [&](const ids& members) {
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const auto c = s.channel("c");
+      s.receives(members[i], c);
+      s.holds(members[(i + 1) % members.size()], c);
+    }
+  };
+  ring({2, 3});
+  ring({4, 5, 6});
+  s.joins(1, 2);
+  s.holds(2, s.at(6).waits.object);  // from the larger one to the smaller one by a handle,
+  s.at(4).spawned_by = 2;            // and back by a reference: one knot
+  CHECK(judge(s, 4).core == ids{4, 5, 6});
+  CHECK(judge(s, 2).core == ids{2, 3});
+  CHECK(judge(s).core == ids{2, 3});
+}
+
+TEST_CASE("verdict: a stuck circle of a lock and a join is no join cycle") {
+  state_builder s;
+  for (const char* name : {"main", "locks", "joins"}) s.tasklet(name);
+  s.at(1).state = tasklet_state::ready;
+  s.waits(2, operation_kind::lock, s.mutex("m", 3));
+  s.joins(3, 2);
+  const auto found = detail::find_stuck(s.data(), 4, 0);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].core == ids{2, 3});
+  CHECK(found[0].why == verdict::circular_wait);
+}
+
+TEST_CASE("verdict: a select on both sides of a channel needs whoever holds either of its ends") {
+  for (const channel_side side : {channel_side::send, channel_side::receive}) {
+    state_builder s;
+    for (const char* name : {"main", "chooser", "holder"}) s.tasklet(name);
+    const auto x = s.channel("x");
+    const auto y = s.channel("y");
+    s.joins(1, 2);
+    s.selects(2, {{operation_kind::receive, x}, {operation_kind::send, x}});
+    s.object(x).holders = {{2, 0, channel_side::send}, {2, 0, channel_side::receive}, {3, 0, side}};
+    s.receives(3, y);
+    s.holds(2, y);
+    s.holds(3, y);
+    CHECK(judge(s).core == ids{2, 3});
+    CHECK(judge(s).why == verdict::circular_wait);
+  }
+}
+
+TEST_CASE("verdict: an end of the side that waits itself is no help") {
+  state_builder s;
+  for (const char* name : {"main", "receiver", "other"}) s.tasklet(name);
+  const auto x = s.channel("x");
+  const auto y = s.channel("y");
+  s.joins(1, 2);
+  s.receives(2, x);
+  s.object(x).holders = {{2, 0, channel_side::receive}, {3, 0, channel_side::receive}};
+  s.receives(3, y);
+  s.holds(2, y);
+  s.holds(3, y);
+  CHECK(judge(s).core == ids{2});
+}
+
+TEST_CASE("verdict: never signalled says what it takes") {
+  const auto advice_on = [](object_kind kind, std::size_t count, bool keeps_sender = false) {
+    state_builder s;
+    s.tasklet("main");
+    const auto object = s.event("it");
+    s.object(object).kind = kind;
+    s.object(object).type = "thing";
+    s.object(object).count = count;
+    if (keeps_sender) s.holds(1, object);
+    s.waits(1, operation_kind::wait, object);
+    const auto report = judge(s, 1);
+    CHECK(report.why == verdict::never_signalled);
+    return report.advice;
+  };
+  CHECK(
+      advice_on(object_kind::event, 0) ==
+      "set thing 'it' on every path of who should, also one that fails. What another thread is to "
+      "set is an external_source."
+  );
+  CHECK_THAT(advice_on(object_kind::semaphore, 0), starts_with_text("release what was acquired"));
+  CHECK_THAT(
+      advice_on(object_kind::latch, 2),
+      starts_with_text("count thing 'it' down 2 times more, or make it for 2 fewer.")
+  );
+  CHECK_THAT(advice_on(object_kind::latch, 1), contains_text("down 1 time more"));
+  CHECK(
+      advice_on(object_kind::barrier, 1) ==
+      "1 more has to arrive at thing 'it', or make it for 1 fewer."
+  );
+  CHECK(
+      advice_on(object_kind::barrier, 2) ==
+      "2 more have to arrive at thing 'it', or make it for 2 fewer."
+  );
+  for (const object_kind kind :
+       {object_kind::oneshot, object_kind::watch, object_kind::broadcast}) {
+    CHECK(advice_on(kind, 0).empty());
+    CHECK(
+        advice_on(kind, 0, true) ==
+        "move the sending end of thing 'it' to who sends: while 'main' keeps it itself, it is not "
+        "told when nobody sends any more."
+    );
+  }
+  CHECK(advice_on(object_kind::condition_variable, 0).empty());
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("other");
+  const auto reply = s.event("reply");
+  s.object(reply).kind = object_kind::oneshot;
+  s.holds(1, reply);
+  s.holds(2, reply);
+  s.waits(1, operation_kind::wait, reply);
+  s.joins(2, 1);
+  CHECK(judge(s, 1).why == verdict::never_signalled);
+  CHECK(judge(s, 1).advice.empty());  // the other one may have been meant to send
+}
+
 TEST_CASE("verdict: locks that nothing tells apart are not told apart") {
   state_builder s;
   for (const char* name : {"main", "a to b", "b to a"}) s.tasklet(name);
@@ -244,6 +390,14 @@ TEST_CASE("verdict: a join closes a circle through every case of a select") {
   }
   SECTION("not if one case has nothing to do with it") {
     std::erase_if(s.object(stop).holders, [](const holder_info& h) { return h.tasklet == 1; });
+    CHECK(judge(s).why == verdict::never_signalled);
+    CHECK(judge(s).core == ids{2});
+  }
+  SECTION("nor if its cases close circles of their own") {
+    s.tasklet("other");
+    s.joins(3, 2);
+    s.object(requests).holders = {{1, 0}, {2, 0}};
+    s.object(stop).holders = {{2, 0}, {3, 0}};
     CHECK(judge(s).why == verdict::never_signalled);
     CHECK(judge(s).core == ids{2});
   }

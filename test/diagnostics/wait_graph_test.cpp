@@ -47,6 +47,20 @@ TEST_CASE("a tasklet whose spawner has ended may be anybody's descendant") {
   CHECK(wait_graph(s.data(), reach::by_reference).helpers(1) == indices{2});
 }
 
+TEST_CASE("a tasklet whose spawner has ended may be the descendant of one with other children") {
+  state_builder s;
+  s.tasklet("waiter");
+  s.tasklet("parent").spawned_by = 0;
+  s.tasklet("child").spawned_by = 2;
+  s.tasklet("stray").spawned_by = 77;
+  const auto channel = s.channel("x");
+  s.receives(1, channel);
+  s.holds(2, channel);
+  s.at(1).spawned_by = 0;
+  CHECK(wait_graph(s.data(), reach::by_descent).helpers(0) == indices{1, 2});
+  CHECK(wait_graph(s.data(), reach::by_reference).helpers(0) == indices{1, 2, 3});
+}
+
 TEST_CASE("a handle outside may be used by anybody") {
   state_builder s;
   s.tasklet("a");
