@@ -54,6 +54,7 @@ request_parser::progress request_parser::parse(std::string_view bytes) {
   std::string_view line;
   if (!take_line(bytes, line))
     return too_long_ ? fail("too big mbulk count string") : progress::incomplete;
+  if (too_long_) return fail("too big mbulk count string");  // as when it comes in pieces
   std::int64_t count = 0;
   if (!parse_number(line.substr(1), count) || count > static_cast<std::int64_t>(most_arguments))
     return fail("invalid multibulk length");
@@ -87,6 +88,7 @@ request_parser::progress request_parser::parse_array(std::string_view bytes) {
       std::string_view line;
       if (!take_line(bytes, line))
         return too_long_ ? fail("too big bulk count string") : progress::incomplete;
+      if (too_long_) return fail("too big bulk count string");
       if (line.empty() || line.front() != '$')
         return fail(
             line.empty() ? "expected '$'" : "expected '$', got '" + std::string(1, line[0]) + "'"

@@ -2,7 +2,7 @@
 # Installs what is missing to build the project, through the system's package manager. Sourced after common.sh.
 #
 #   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark gdb python3 curl go asio
-#                   clang-19 clang-query-19 clang-tidy-19 clang-format-19 (these four by apt only)
+#                   clang-19 clang-query-19 clang-tidy-19 clang-format-19 libfuzzer-19 (these five by apt only)
 #
 # Looks first, and installs nothing when everything is there. Uses sudo when not root. Sets CXX to a compiler that is
 # new enough, unless it is set. With STACKLESS_SETUP=off it installs nothing; CMake then fetches missing libraries.
@@ -45,6 +45,11 @@ has_header() {
   choose_compiler && printf '#include <%s>\n' "$1" | "$CXX" -std=c++20 -x c++ -E - >/dev/null 2>&1
 }
 
+has_libfuzzer() {
+  printf 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }\n' |
+    clang++-19 -x c++ -fsanitize=fuzzer,address - -o /dev/null >/dev/null 2>&1
+}
+
 has_cmake() {
   local version
   version=$(cmake --version 2>/dev/null) || return 1
@@ -65,6 +70,7 @@ has() {
     asio) has_header asio.hpp ;;
     gdb | python3 | curl | go) command -v "$1" >/dev/null ;;
     clang-19) usable_compiler clang++-19 ;;
+    libfuzzer-19) has_libfuzzer ;;
     clang-*-19) command -v "$1" >/dev/null ;;
     *) die "setup: what is $1?" ;;
   esac
@@ -120,6 +126,7 @@ package() {
     *:curl) echo curl ;;
     pacman:python3) echo python ;;
     *:python3) echo python3 ;;
+    apt-get:libfuzzer-19) echo libclang-rt-19-dev ;;
     apt-get:clang-query-19) echo clang-tools-19 ;;
     apt-get:clang-*) echo "$2" ;;
     *) return 1 ;;
