@@ -75,7 +75,9 @@ class session {
       buffer_.resize(first_buffer);
       buffer_.shrink_to_fit();
     }
-    if (filled_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
+    // A read that filled it left more behind: one of a pipeline should take all, for one reply.
+    const bool is_short = read_filled_it_ && buffer_.size() < largest_idle_buffer;
+    if (is_short || filled_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
     const sl::io::mutable_bytes room(buffer_.data() + filled_, buffer_.size() - filled_);
     std::size_t n = 0;
     if (filled_ == 0) {  // between requests it may take its time
@@ -86,6 +88,7 @@ class session {
       if (!co_await sl::move_on_after(request_ends_->remaining(), body)) co_return false;
     }
     filled_ += n;
+    read_filled_it_ = n == room.size();
     co_return n != 0;
   }
 
@@ -142,6 +145,7 @@ class session {
   kv::request_parser parser_;
   std::vector<char> buffer_;
   std::size_t filled_ = 0;
+  bool read_filled_it_ = false;
   std::optional<sl::deadline> request_ends_;  // once a part of it has come
 };
 

@@ -1,0 +1,188 @@
+"""Loads our servers and their peers in turn, and prints Markdown tables of what a second of processor time serves.
+
+    run.py BUILD_DIRECTORY ROUNDS
+
+Servers have the first processor and clients the second. Of each server the median of the rounds counts, and is
+divided by ours. A peer that is not installed is left out.
+"""
+
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+SERVER_CPU, CLIENT_CPU = {0}, {1 if (os.cpu_count() or 1) > 1 else 0}
+ECHO_SECONDS = 2
+ECHO_BYTES = 64
+REDIS_TESTS = ["GET", "SET", "INCR", "LPUSH", "MSET (10 keys)"]
+IDLE_CONNECTIONS = 10_000
+
+
+def processor_time(pid):
+    """Of all threads, in seconds."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat") as file:
+            total += int(file.read().split()[0])
+    return total / 1e9
+
+
+class Server:
+    def __init__(self, command, ready):
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CPU),
+        )
+        self.pid = self.process.pid
+        self.port = ready(self.process)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def says_where(process):
+    for line in process.stdout:
+        match = re.match(rb"listening on .*:(\d+)$", line.strip())
+        if match:
+            return int(match.group(1))
+    raise SystemExit(f"{process.args[0]} ended before it listened")
+
+
+def client(command):
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, CLIENT_CPU),
+    ).stdout
+
+
+def table(title, columns, rows, ours):
+    """rows: name -> list of lists of measurements, one for each column."""
+    print(f"\n{title}\n\n| |" + "".join(f" {c} | ratio |" for c in columns))
+    print("| --- |" + " ---: | ---: |" * len(columns))
+    medians = {name: [statistics.median(v) for v in values] for name, values in rows.items()}
+    for name, values in medians.items():
+        cells = "".join(
+            f" {value:,.0f} | {medians[ours][i] / value:.2f} |" for i, value in enumerate(values)
+        )
+        print(f"| {name} |{cells}")
+    print("\nratio: ours divided by that one's", flush=True)
+
+
+def echo(build, rounds):
+    programs = {"stackless echo_server": [f"{build}/examples/echo_server", "0"]}
+    peers = f"{build}/bench/servers"
+    programs["liburing, one receive at a time"] = [f"{peers}/echo_uring", "0", "plain"]
+    programs["liburing, multishot receive"] = [f"{peers}/echo_uring", "0", "multishot"]
+    if os.path.exists(f"{peers}/echo_asio"):
+        programs["Asio, C++20 coroutines"] = [f"{peers}/echo_asio", "0"]
+    if os.path.exists(f"{peers}/echo_go"):
+        programs["Go"] = [f"{peers}/echo_go", "0"]
+    connections = [50, 500]
+    results = {name: [[] for _ in connections] for name in programs}
+    for _ in range(rounds):
+        for i, count in enumerate(connections):
+            for name, command in programs.items():
+                with Server(command, says_where) as server:
+                    out = client([
+                        f"{peers}/echo_clients", str(server.port), str(count), str(ECHO_BYTES),
+                        str(ECHO_SECONDS), str(server.pid),
+                    ])
+                    results[name][i].append(float(out.split()[1]))
+    table(
+        f"Echo of {ECHO_BYTES} bytes, requests per second of the server's processor time",
+        [f"{count} connections" for count in connections], results, "stackless echo_server",
+    )
+
+
+def redis(build, rounds, folder):
+    if not (shutil.which("redis-server") and shutil.which("redis-benchmark")):
+        print("\nredis-server and redis-benchmark are not installed: left out")
+        return
+    redis_log = os.path.join(folder, "redis")
+    os.mkdir(redis_log)
+
+    def redis_port(process):
+        for line in process.stdout:
+            if b"Ready to accept connections" in line:
+                return 17_379
+        raise SystemExit("redis-server did not start")
+
+    servers = {
+        "stackless kv_server": (
+            [f"{build}/examples/kv_server/kv_server", "--port", "0"], says_where),
+        "redis-server": (
+            ["redis-server", "--port", "17379", "--save", "", "--appendonly", "no", "--dir", redis_log],
+            redis_port),
+    }
+    for depth, requests in ((1, 100_000), (16, 800_000)):
+        results = {name: [[] for _ in REDIS_TESTS] for name in servers}
+        for _ in range(rounds):
+            for name, (command, ready) in servers.items():
+                with Server(command, ready) as server:
+                    for i, test in enumerate(REDIS_TESTS):
+                        before = processor_time(server.pid)
+                        client([
+                            "redis-benchmark", "-p", str(server.port), "-t", test.split()[0].lower(),
+                            "-c", "50", "-P", str(depth), "-n", str(requests), "-q",
+                        ])
+                        used = processor_time(server.pid) - before
+                        results[name][i].append(requests / used)
+        table(
+            f"redis-benchmark -c 50 -P {depth}, requests per second of the server's processor time",
+            REDIS_TESTS, results, "stackless kv_server",
+        )
+
+
+def idle(build):
+    import resource
+    import socket
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = min(IDLE_CONNECTIONS, hard - 100)
+
+    def anonymous(pid):
+        with open(f"/proc/{pid}/status") as file:
+            return int(re.search(r"RssAnon:\s+(\d+)", file.read()).group(1))
+
+    print(f"\n{count:,} idle connections, memory of the server for each\n")
+    print("| | KiB |\n| --- | ---: |")
+    servers = {
+        "stackless echo_server": [f"{build}/examples/echo_server", "0"],
+        "stackless kv_server": [f"{build}/examples/kv_server/kv_server", "--port", "0"],
+        "Asio, C++20 coroutines": [f"{build}/bench/servers/echo_asio", "0"],
+        "Go": [f"{build}/bench/servers/echo_go", "0"],
+    }
+    for name, command in servers.items():
+        if not os.path.exists(command[0]):
+            continue
+        with Server(command, says_where) as server:
+            time.sleep(0.2)
+            before = anonymous(server.pid)
+            connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(count)]
+            time.sleep(1)
+            print(f"| {name} | {(anonymous(server.pid) - before) / count:.1f} |", flush=True)
+            for connection in connections:
+                connection.close()
+
+
+def main():
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    build, rounds = sys.argv[1], int(sys.argv[2])
+    echo(build, rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        redis(build, rounds, folder)
+    idle(build)
+
+
+main()
