@@ -25,6 +25,7 @@ constexpr std::uint64_t at_position = io_operation::current_position;
 static_assert(io::copy_options::at_position == at_position);
 
 constexpr std::size_t buffer_size = std::size_t{64} * 1024;
+constexpr int pipe_size = 256 * 1024;
 constexpr std::uint64_t too_few_to_splice =
     std::uint64_t{16} * 1024;  // a pipe costs more than that
 
@@ -168,6 +169,8 @@ class copying {
   /// False, for want of descriptors or memory: it goes without.
   bool make_pipe() noexcept {
     if (::pipe2(pipe_.data(), O_CLOEXEC) == -1) return false;
+    // Fewer steps, if the user has room for that in the system's limit of pipes.
+    if (options_.count > buffer_size) (void)::fcntl(pipe_[1], F_SETPIPE_SZ, pipe_size);
     ignore_broken_pipes();  // the splice to a socket whose peer has gone knows no MSG_NOSIGNAL
     return true;
   }

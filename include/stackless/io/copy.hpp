@@ -18,7 +18,7 @@ namespace stackless::inline STACKLESS_ABI::io {
 struct copy_progress {
   std::uint64_t read = 0;     ///< bytes taken from the source
   std::uint64_t written = 0;  ///< bytes that the destination has taken
-  std::string unwritten;      ///< the bytes between: taken, and not yet written; 64 KiB, as a rule
+  std::string unwritten;      ///< the bytes between: taken, and not yet written; 256 KiB at most
 };
 
 /// Trivially destructible on purpose: GCC 12 destroys other aggregates in a co_await expression
@@ -100,8 +100,8 @@ concept writable_stream = requires(Stream& stream, const_bytes from) { stream.wr
 ///
 /// Between descriptors of the library the kernel moves the bytes, through a pipe of the copy's own
 /// (`splice`). Where it refuses that, where an end is a stream of yours, and for a `count` below 16
-/// KiB they pass through a buffer. Either holds 64 KiB at most. A socket is in non-blocking mode
-/// while it is spliced.
+/// KiB they pass through a buffer. The pipe holds 256 KiB at most, the buffer 64 KiB. A socket is
+/// in non-blocking mode while it is spliced.
 ///
 /// **Cancellation**: a cancel point at each step, and one when nothing is to be moved. What was
 /// taken from the source and not yet written is given back in `copy_options::progress`; the bytes
