@@ -24,7 +24,6 @@ constexpr std::size_t most_waiting = 64 * 1024;         // of responses to be se
 constexpr std::uint64_t largest_in_buffer = 16 * 1024;  // a file that is sent with its head
 constexpr std::uint64_t largest_piece = 256 * 1024;     // of a file, within the time for sending
 constexpr std::uint64_t largest_body = 64 * 1024;       // of a request; it is dropped
-constexpr std::size_t longest_linger = 256 * 1024;  // what a peer may still send to a closed door
 
 bool is_known_method(std::string_view method) noexcept {
   for (const std::string_view known :
@@ -185,12 +184,11 @@ sl::task<> session::close() {
   std::error_code error;
   stream_.shutdown_send(error);
   const auto body = [&]() -> sl::task<> {
-    std::array<char, 4096> dropped{};
+    std::array<char, 16384> dropped{};
     std::size_t count = 1;
-    for (std::size_t all = 0; count != 0 && all < longest_linger; all += count)
-      count = co_await stream_.read_some(dropped, error);
+    while (count != 0) count = co_await stream_.read_some(dropped, error);
   };
-  (void)co_await sl::move_on_after(1s, body);
+  (void)co_await sl::move_on_after(2s, body);
 }
 
 // Responses
