@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -33,15 +35,13 @@ using clock_type = std::chrono::steady_clock;
   std::exit(1);
 }
 
-/// User and system time, in seconds. schedstat counts nanoseconds, stat only ticks.
-double processor_time(int process) {
+/// Of all threads, in seconds. schedstat counts nanoseconds, stat only ticks.
+double processor_time(const std::string& process) {
   double total = 0;
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/%d/schedstat", process);
-  if (std::FILE* file = std::fopen(path, "r")) {
-    unsigned long long ns = 0;
-    if (std::fscanf(file, "%llu", &ns) == 1) total = static_cast<double>(ns) * 1e-9;
-    std::fclose(file);
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + process + "/task")) {
+    unsigned long long nanoseconds = 0;
+    std::ifstream(thread.path() / "schedstat") >> nanoseconds;
+    total += static_cast<double>(nanoseconds) * 1e-9;
   }
   return total;
 }
@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
   const auto connections = static_cast<std::size_t>(std::atoi(argv[2]));
   const auto bytes = static_cast<std::size_t>(std::atoi(argv[3]));
   const double seconds = std::atof(argv[4]);
-  const int server = std::atoi(argv[5]);
+  const std::string server = argv[5];
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;

@@ -1,6 +1,6 @@
 """Loads our servers and their peers in turn, and prints Markdown tables of what a second of processor time serves.
 
-    run.py BUILD_DIRECTORY ROUNDS
+    run.py BUILD_DIRECTORY ROUNDS [echo|redis|idle]…
 
 Servers have the first processor and clients the second. Of each server the median of the rounds counts, and is
 divided by ours. A peer that is not installed is left out.
@@ -176,13 +176,17 @@ def idle(build):
 
 
 def main():
-    if len(sys.argv) != 3:
+    chosen = sys.argv[3:] or ["echo", "redis", "idle"]
+    if len(sys.argv) < 3 or not set(chosen) <= {"echo", "redis", "idle"}:
         raise SystemExit(__doc__)
     build, rounds = sys.argv[1], int(sys.argv[2])
-    echo(build, rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        redis(build, rounds, folder)
-    idle(build)
+    if "echo" in chosen:
+        echo(build, rounds)
+    if "redis" in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            redis(build, rounds, folder)
+    if "idle" in chosen:
+        idle(build)
 
 
 main()
