@@ -3,6 +3,7 @@
 #include "catch.hpp"
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -454,4 +455,45 @@ TEST_CASE("a daemon that wakes nobody still gets its time while others keep the 
     co_await sleep_for(10500ms);
   });
   CHECK(beats == 10);
+}
+
+TEST_CASE("a nursery's child that waits again is told once more in place of main, then run ends") {
+  int told = 0;
+  std::vector<std::exception_ptr> errors;
+  const auto program = [&]() -> task<> {
+    channel<int> never;
+    co_await stackless::with_nursery([&](stackless::nursery& n) -> task<> {
+      n.spawn([&]() -> task<> {
+        for (;;) {
+          try {
+            (void)co_await never.receive();
+          } catch (const deadlock_error&) {
+            errors.push_back(std::current_exception());
+            if (++told == 10) throw std::logic_error("it spins");
+          }
+        }
+      });
+      co_return;
+    });
+  };
+  CHECK_THROWS_AS(run(program), deadlock_error);
+  REQUIRE(told == 2);
+  CHECK(errors[0] == errors[1]);  // nothing has changed: the report is not made again
+}
+
+TEST_CASE("deadlock after deadlock is no loop while others run in between") {
+  int told = 0;
+  run([&]() -> task<> {
+    for (int i = 0; i < 250; ++i) {
+      spawn(ends);
+      co_await yield();
+      channel<int> never;
+      try {
+        (void)co_await never.receive();
+      } catch (const deadlock_error&) {
+        ++told;
+      }
+    }
+  });
+  CHECK(told == 250);
 }

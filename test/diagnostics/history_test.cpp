@@ -107,6 +107,8 @@ TEST_CASE("a history says what was done with a channel, by whom, and how it went
   CHECK(std::is_sorted(past.begin(), past.end(), [](const auto& a, const auto& b) {
     return a.step < b.step;
   }));
+  CHECK(past.back().step > past.front().step);
+  CHECK(past.back().step == report.state.find_tasklet(report.core.front())->waits.since_step);
   const std::string text = to_text(report);
   INFO(text);
   CHECK(text.find("send, buffered") != std::string::npos);

@@ -182,7 +182,7 @@ TEST_CASE("verdict: the circle that is shown is one of the knot, and not of anot
   state_builder s;
   for (const char* name : {"main", "c", "d", "told", "a", "b"}) s.tasklet(name);
   const auto mutual = [&](std::uint64_t one, std::uint64_t other) {
-    for (const auto [receiver, sender] : {std::pair{one, other}, std::pair{other, one}}) {
+    for (const auto& [receiver, sender] : {std::pair{one, other}, std::pair{other, one}}) {
       const auto c = s.channel("c");
       s.receives(receiver, c);
       s.holds(sender, c);
@@ -638,4 +638,33 @@ TEST_CASE("verdict: a report about nobody, and waits for objects that are not kn
   s.tasklet("main");
   s.waits(1, operation_kind::receive, 0);
   CHECK(judge(s, 1).why == verdict::unknown);
+}
+
+TEST_CASE("verdict: what may still come, and what never wakes anybody") {
+  const auto goes_on = [](auto change) {
+    state_builder s;
+    s.tasklet("main");
+    s.receives(1, s.channel("c"));
+    change(s.data().sources);
+    return detail::can_go_on(s.data());
+  };
+  CHECK_FALSE(goes_on([](source_info&) {}));
+  CHECK(goes_on([](source_info& all) { all.timers = 1; }));
+  CHECK(goes_on([](source_info& all) { all.io_in_flight = 1; }));
+  CHECK(goes_on([](source_info& all) { all.foreign = 1; }));
+  CHECK_FALSE(goes_on([](source_info& all) { all.timers = all.silent = 1; }));
+  CHECK_FALSE(goes_on([](source_info& all) {
+    all.timers = all.io_in_flight = 1;
+    all.silent = 2;
+  }));
+  CHECK(goes_on([](source_info& all) {
+    all.timers = all.io_in_flight = 1;
+    all.silent = 1;
+  }));
+  for (const tasklet_state state : {tasklet_state::ready, tasklet_state::running}) {
+    auto s = sample::ping_pong();
+    CHECK_FALSE(detail::can_go_on(s.data()));
+    s.at(2).state = state;
+    CHECK(detail::can_go_on(s.data()));
+  }
 }
