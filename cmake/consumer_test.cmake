@@ -1,5 +1,5 @@
 # Installs the build into a fresh prefix and builds and runs a project that finds it there.
-#   cmake -DBUILD=… -DSOURCE=… -DWORK=… -DGENERATOR=… -DCOMPILER=… -DBUILD_TYPE=… -P consumer_test.cmake
+#   cmake -DBUILD=… -DSOURCE=… -DWORK=… -DGENERATOR=… -DCOMPILER=… -DBUILD_TYPE=… -DTLS=ON -P consumer_test.cmake
 cmake_minimum_required(VERSION 3.25)
 
 file(REMOVE_RECURSE "${WORK}")
@@ -21,4 +21,12 @@ run("${CMAKE_COMMAND}" --build "${WORK}/build" --config "${BUILD_TYPE}")
 run("${WORK}/build/consumer")
 if(NOT output STREQUAL "sum 6\n")
   message(FATAL_ERROR "the consumer printed instead of `sum 6`:\n${output}")
+endif()
+if(TLS)
+  run("${WORK}/build/consumer_tls")
+  if(NOT output MATCHES "^tls trust \"none.pem\".*: No such file or directory\n$")
+    message(FATAL_ERROR "the consumer of the component tls printed:\n${output}")
+  endif()
+elseif(EXISTS "${WORK}/build/consumer_tls" OR EXISTS "${WORK}/prefix/include/stackless/tls")
+  message(FATAL_ERROR "a stackless without TLS was installed with it")
 endif()

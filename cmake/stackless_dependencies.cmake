@@ -38,6 +38,24 @@ macro(stackless_find_liburing)
   endif()
 endmacro()
 
+# Sets STACKLESS_TLS. OpenSSL is never fetched: whoever wants TLS wants the one that the system keeps up to date.
+macro(stackless_find_openssl)
+  set(STACKLESS_TLS OFF)
+  string(TOUPPER "${STACKLESS_WITH_TLS}" stackless_with_tls)
+  if(stackless_with_tls STREQUAL "AUTO")
+    find_package(OpenSSL 3 QUIET COMPONENTS SSL Crypto)
+    if(OPENSSL_FOUND)
+      message(STATUS "Found OpenSSL ${OPENSSL_VERSION}: stackless::tls is built")
+      set(STACKLESS_TLS ON)
+    else()
+      message(STATUS "OpenSSL 3 was not found: no stackless::tls")
+    endif()
+  elseif(STACKLESS_WITH_TLS)
+    find_package(OpenSSL 3 REQUIRED COMPONENTS SSL Crypto)
+    set(STACKLESS_TLS ON)
+  endif()
+endmacro()
+
 macro(stackless_find_catch2)
   FetchContent_Declare(Catch2
     GIT_REPOSITORY https://github.com/catchorg/Catch2.git

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Installs what is missing to build the project, through the system's package manager. Sourced after common.sh.
 #
-#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 benchmark gdb python3 curl go asio
+#   setup THING…    compiler cmake ninja pkg-config liburing fmt catch2 openssl-dev openssl benchmark gdb python3 curl go asio
 #                   clang-19 clang-query-19 clang-tidy-19 clang-format-19 libfuzzer-19 (these five by apt only)
 #
 # Looks first, and installs nothing when everything is there. Uses sudo when not root. Sets CXX to a compiler that is
@@ -66,9 +66,10 @@ has() {
     liburing) has_header liburing.h ;;
     fmt) has_header fmt/format.h ;;
     catch2) has_header catch2/catch_test_macros.hpp || has_header catch2/catch.hpp ;;
+    openssl-dev) has_header openssl/ssl.h ;;
     benchmark) has_header benchmark/benchmark.h ;;
     asio) has_header asio.hpp ;;
-    gdb | python3 | curl | go) command -v "$1" >/dev/null ;;
+    gdb | python3 | curl | go | openssl) command -v "$1" >/dev/null ;;
     clang-19) usable_compiler clang++-19 ;;
     libfuzzer-19) has_libfuzzer ;;
     clang-*-19) command -v "$1" >/dev/null ;;
@@ -113,6 +114,10 @@ package() {
     *:fmt) echo 'pkgconfig(fmt)' ;;
     apt-get:catch2 | pacman:catch2) echo catch2 ;;
     *:catch2) echo 'cmake(Catch2)' ;;
+    apt-get:openssl-dev) echo libssl-dev ;;
+    pacman:openssl-dev) echo openssl ;;
+    *:openssl-dev) echo 'pkgconfig(openssl)' ;;
+    *:openssl) echo openssl ;;
     apt-get:benchmark) echo libbenchmark-dev ;;
     pacman:benchmark) echo benchmark ;;
     *:benchmark) echo 'pkgconfig(benchmark)' ;;
