@@ -3,6 +3,7 @@
 #include "measure.hpp"
 
 #include <chrono>
+#include <stdexcept>
 
 namespace sl = stackless;
 using namespace std::chrono_literals;
@@ -126,6 +127,44 @@ void cancel_100k_sleepers(benchmark::State& state) {
   measure(state, 100'000, {}, [] { return sl::run(cancel_many, 100'000); });
 }
 BENCHMARK(cancel_100k_sleepers)->Iterations(3)->Unit(benchmark::kMillisecond);
+
+// A traceback is kept of the one, and of the other it is not: the difference is its price.
+enum class raised { error, cancellation };
+
+// NOLINTNEXTLINE(misc-no-recursion)
+sl::task<> raises_below(int calls, raised what) {
+  if (calls != 0) {
+    co_await raises_below(calls - 1, what);
+  } else {
+    co_await sl::checkpoint();
+    if (what == raised::error) throw std::runtime_error("failed");
+    throw sl::cancelled();
+  }
+}
+
+sl::task<double> raise_through(int calls, raised what, int times) {
+  const double start = process_cpu_nanoseconds();
+  for (int i = 0; i < times; ++i) {
+    try {
+      co_await raises_below(calls, what);
+    } catch (const std::runtime_error&) {
+      continue;
+    } catch (const sl::cancelled&) {
+      continue;
+    }
+  }
+  co_return process_cpu_nanoseconds() - start;
+}
+
+void error_through_10_calls(benchmark::State& state) {
+  measure(state, 2'000, {}, [] { return sl::run(raise_through, 10, raised::error, 2'000); });
+}
+BENCHMARK(error_through_10_calls);
+
+void cancellation_through_10_calls(benchmark::State& state) {
+  measure(state, 2'000, {}, [] { return sl::run(raise_through, 10, raised::cancellation, 2'000); });
+}
+BENCHMARK(cancellation_through_10_calls);
 
 sl::task<> sleeps_for(int microseconds) {
   co_await sl::sleep_for(std::chrono::microseconds(microseconds));
