@@ -170,6 +170,7 @@ TEST_CASE("a pair of Unix datagram sockets: descriptors, time-outs, closing") {
     CHECK(ours.st_ino == theirs.st_ino);
     CHECK((::fcntl(got.get(), F_GETFD) & FD_CLOEXEC) != 0);
     // One who does not want it must not keep it open.
+    co_await pair.first.writable();  // the engine has its descriptors
     const std::size_t before = open_descriptors();
     co_await pair.first.send_descriptor(ends.read_end.descriptor(), error);
     CHECK_FALSE(error);
