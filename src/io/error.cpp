@@ -19,6 +19,8 @@ class io_category final : public std::error_category {
       return "line too long";
     case errc::no_descriptor:
       return "no descriptor came with the byte";
+    case errc::misaligned:
+      return "misaligned direct I/O";
     }
     return "unknown error";
   }

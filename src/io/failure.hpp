@@ -10,6 +10,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 /// Beside negated errno values, results of operations that never reached the kernel.
 inline constexpr int broken_stream_result = -100'001;
+inline constexpr int misaligned_result = -100'002;
 
 [[nodiscard]] std::error_code code_of(int result) noexcept;
 

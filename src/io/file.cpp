@@ -3,6 +3,7 @@
 
 #include "failure.hpp"
 #include "file_access.hpp"
+#include "file_status.hpp"
 #include "resource.hpp"
 
 #include <cerrno>
@@ -38,6 +39,18 @@ int flags_of(open_mode mode) noexcept {
     return O_WRONLY | O_CREAT | O_APPEND;
   }
   return O_RDONLY;
+}
+
+std::uint32_t mode_of(allocation what) noexcept {
+  switch (what) {
+  case allocation::extend:
+    break;
+  case allocation::keep_size:
+    return FALLOC_FL_KEEP_SIZE;
+  case allocation::punch_hole:
+    return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  }
+  return 0;
 }
 
 std::error_code last_error() noexcept {
@@ -83,6 +96,41 @@ transfer_operation file::write_some_at(
     std::uint64_t offset, const_bytes from, std::error_code& error
 ) noexcept {
   return transfer_operation(io_code::write, handle_.get(), from, offset, &error);
+}
+
+vectored_operation file::read_vectored(std::span<const mutable_bytes> into) {
+  return vectored_operation(handle_.get(), into, here, nullptr);
+}
+vectored_operation file::read_vectored(
+    std::span<const mutable_bytes> into, std::error_code& error
+) {
+  return vectored_operation(handle_.get(), into, here, &error);
+}
+vectored_operation file::read_vectored_at(
+    std::uint64_t offset, std::span<const mutable_bytes> into
+) {
+  return vectored_operation(handle_.get(), into, offset, nullptr);
+}
+vectored_operation file::read_vectored_at(
+    std::uint64_t offset, std::span<const mutable_bytes> into, std::error_code& error
+) {
+  return vectored_operation(handle_.get(), into, offset, &error);
+}
+vectored_operation file::write_vectored(std::span<const const_bytes> from) {
+  return vectored_operation(handle_.get(), from, here, nullptr);
+}
+vectored_operation file::write_vectored(std::span<const const_bytes> from, std::error_code& error) {
+  return vectored_operation(handle_.get(), from, here, &error);
+}
+vectored_operation file::write_vectored_at(
+    std::uint64_t offset, std::span<const const_bytes> from
+) {
+  return vectored_operation(handle_.get(), from, offset, nullptr);
+}
+vectored_operation file::write_vectored_at(
+    std::uint64_t offset, std::span<const const_bytes> from, std::error_code& error
+) {
+  return vectored_operation(handle_.get(), from, offset, &error);
 }
 
 whole_transfer_operation file::read_exactly(mutable_bytes into, std::size_t* done) noexcept {
@@ -136,6 +184,29 @@ file::file(owned_descriptor descriptor, std::string path) {
   if (!handle_->is_seekable()) detail::ignore_broken_pipes();
 }
 
+status_operation file::status() noexcept {
+  return status_operation(handle_.get(), nullptr);
+}
+status_operation file::status(std::error_code& error) noexcept {
+  return status_operation(handle_.get(), &error);
+}
+
+plain_operation file::allocate(std::uint64_t offset, std::uint64_t size, allocation what) noexcept {
+  return plain_operation(io_code::allocate, handle_.get(), offset, size, mode_of(what), nullptr);
+}
+plain_operation file::allocate(
+    std::uint64_t offset, std::uint64_t size, allocation what, std::error_code& error
+) noexcept {
+  return plain_operation(io_code::allocate, handle_.get(), offset, size, mode_of(what), &error);
+}
+
+plain_operation file::resize(std::uint64_t size) noexcept {
+  return plain_operation(io_code::resize, handle_.get(), here, size, 0, nullptr);
+}
+plain_operation file::resize(std::uint64_t size, std::error_code& error) noexcept {
+  return plain_operation(io_code::resize, handle_.get(), here, size, 0, &error);
+}
+
 // Plain functions
 // ----------------------------------------------------------------------------------
 
@@ -170,6 +241,14 @@ void file::truncate(std::uint64_t size) {
   if (error) throw io_error(error, "truncate", descriptor(), path());
 }
 
+direct_alignment file::direct_io_alignment() const noexcept {
+  direct_alignment result;
+  if (handle_.get() == nullptr) return result;
+  result.memory = handle_->memory_alignment;
+  result.offset = handle_->offset_alignment;
+  return result;
+}
+
 std::string file::path() const {
   return handle_.get() != nullptr ? handle_->path() : std::string();
 }
@@ -185,24 +264,28 @@ task<> file::close(std::error_code& error) {
 // ------------------------------------------------------------------------------------------
 
 open_operation::open_operation(
-    std::string path, open_mode mode, unsigned permissions, std::error_code* error
+    std::string path, open_mode mode, open_options options, std::error_code* error
 )
     : open_operation(
           detail::io_handle::make(detail::io_resource::kind::file, std::move(path)),
           mode,
-          permissions,
+          options,
           error
       ) {}
 
 open_operation::open_operation(
-    detail::io_handle made, open_mode mode, unsigned permissions, std::error_code* error
+    detail::io_handle made, open_mode mode, const open_options& options, std::error_code* error
 )
-    : io_call(io_code::open, made.get(), error), made_(std::move(made)) {
+    : io_call(io_code::open, made.get(), error),
+      made_(std::move(made)),
+      is_direct_(options.direct) {
   const std::string& path = made_->path();
   if (path.find('\0') != std::string::npos) refusal_ = -EINVAL;
   operation_.path = path.c_str();
-  operation_.flags = static_cast<std::uint32_t>(flags_of(mode));
-  operation_.mode = permissions;
+  const int flags =
+      flags_of(mode) | (options.direct ? O_DIRECT : 0) | (options.follow_symlink ? 0 : O_NOFOLLOW);
+  operation_.flags = static_cast<std::uint32_t>(flags);
+  operation_.mode = options.permissions;
 }
 
 bool open_operation::ready() {
@@ -213,20 +296,45 @@ bool open_operation::ready() {
 file open_operation::take() {
   if (operation_.result >= 0) made_->descriptor = operation_.result;
   settle();
+  if (is_direct_ && operation_.result == -EINVAL) operation_.result = -EOPNOTSUPP;
   if (checked() < 0) return file();
+  if (is_direct_) {
+    const direct_alignment alignment = detail::direct_alignment_of(made_->descriptor);
+    made_->memory_alignment = alignment.memory;
+    made_->offset_alignment = alignment.offset;
+    made_->is_direct = true;
+  }
   return file(std::move(made_));
 }
 
+namespace {
+
+open_options with(unsigned permissions) noexcept {
+  open_options options;
+  options.permissions = permissions;
+  return options;
+}
+
+}  // namespace
+
 open_operation open(std::string path, open_mode mode, unsigned permissions) {
-  return open_operation(std::move(path), mode, permissions, nullptr);
+  return open_operation(std::move(path), mode, with(permissions), nullptr);
 }
 open_operation open(std::string path, open_mode mode, std::error_code& error) {
-  return open_operation(std::move(path), mode, 0666, &error);
+  return open_operation(std::move(path), mode, open_options(), &error);
 }
 open_operation open(
     std::string path, open_mode mode, unsigned permissions, std::error_code& error
 ) {
-  return open_operation(std::move(path), mode, permissions, &error);
+  return open_operation(std::move(path), mode, with(permissions), &error);
+}
+open_operation open(std::string path, open_mode mode, open_options options) {
+  return open_operation(std::move(path), mode, options, nullptr);
+}
+open_operation open(
+    std::string path, open_mode mode, open_options options, std::error_code& error
+) {
+  return open_operation(std::move(path), mode, options, &error);
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::io

@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstddef>
+#include <cstring>
 #include <string>
 #include <utility>
 
 #include <poll.h>
+#include <sys/uio.h>
 
 namespace stackless::inline STACKLESS_ABI {
 
@@ -139,6 +142,7 @@ void io_operation::describe(object_info& info, std::vector<const void*>&) const 
 
 std::error_code code_of(int result) noexcept {
   if (result == broken_stream_result) return io::errc::broken_stream;
+  if (result == misaligned_result) return io::errc::misaligned;
   return {-result, std::system_category()};
 }
 
@@ -147,7 +151,22 @@ void throw_failure(const char* operation, int result, const io_resource* resourc
   throw io::io_error(code_of(result), operation, resource->descriptor, resource->name());
 }
 
+namespace {
+
+std::string alignment_text(const io_resource& resource) {
+  if (resource.offset_alignment == 0) return "(the file system does not tell how to align)";
+  return "(offset and size must be multiples of " + std::to_string(resource.offset_alignment) +
+         ", addresses of " + std::to_string(resource.memory_alignment) + ")";
+}
+
+}  // namespace
+
 void throw_failure(const io_operation& operation, const io_resource* resource) {
+  if (operation.result == misaligned_result)
+    throw io::io_error(
+        code_of(operation.result), name_of(operation), resource->descriptor, resource->name(),
+        alignment_text(*resource)
+    );
   if (resource != nullptr || operation.path == nullptr)
     throw_failure(name_of(operation), operation.result, resource);
   const bool two_paths = operation.code == io_code::rename ||
@@ -205,7 +224,37 @@ bool io_call::refused() noexcept {
     operation_.result = broken_stream_result;
     return true;
   }
+  if (resource_.get() != nullptr && resource_->is_direct && is_misaligned()) {
+    operation_.result = misaligned_result;
+    return true;
+  }
   return false;
+}
+
+// The kernel's answer would be "Invalid argument".
+bool io_call::is_misaligned() const noexcept {
+  const std::uint64_t memory = resource_->memory_alignment;
+  const std::uint64_t block = resource_->offset_alignment;
+  if (memory == 0 || block == 0) return false;
+  const auto is_off = [&](const void* data, std::uint64_t size) noexcept {
+    return reinterpret_cast<std::uintptr_t>(data) % memory != 0 || size % block != 0;
+  };
+  const std::uint64_t offset = operation_.offset;
+  const bool offset_is_off = offset != io_operation::current_position && offset % block != 0;
+  switch (operation_.code) {
+  case io_code::read:
+  case io_code::write:
+    return offset_is_off || is_off(operation_.data, operation_.length);
+  case io_code::read_vectored:
+  case io_code::write_vectored: {
+    const auto* const vectors = static_cast<const iovec*>(operation_.data);
+    return offset_is_off || std::any_of(vectors, vectors + operation_.length, [&](const iovec& v) {
+             return is_off(v.iov_base, v.iov_len);
+           });
+  }
+  default:
+    return false;
+  }
 }
 
 void io_call::start() {
@@ -242,6 +291,9 @@ int io_call::checked() {
     if (error_ != nullptr) error_->clear();
     return operation_.result;
   }
+  // Of the position, or of a device that has not told.
+  if (operation_.result == -EINVAL && resource_.get() != nullptr && resource_->is_direct)
+    operation_.result = misaligned_result;
   if (error_ == nullptr) throw_failure(operation_, resource_.get());
   *error_ = code_of(operation_.result);
   return -1;
@@ -372,6 +424,73 @@ void whole_transfer_operation::throw_end_of_file(std::size_t moved) {
       errc::end_of_file, detail::name_of(operation_.code), resource_->descriptor, resource_->name(),
       "after " + std::to_string(moved) + " of " + std::to_string(size_) + " bytes"
   );
+}
+
+// Vectored ones
+// -------------------------------------------------------------------------------
+
+vectored_operation::vectored_operation(
+    detail::io_resource* resource,
+    std::span<const mutable_bytes> into,
+    std::uint64_t offset,
+    std::error_code* error
+)
+    : io_call(io_code::read_vectored, resource, error) {
+  operation_.offset = offset;
+  directions_ = directions_of(io_code::read_vectored, offset);
+  note(into);
+}
+
+vectored_operation::vectored_operation(
+    detail::io_resource* resource,
+    std::span<const const_bytes> from,
+    std::uint64_t offset,
+    std::error_code* error
+)
+    : io_call(io_code::write_vectored, resource, error) {
+  operation_.offset = offset;
+  directions_ = directions_of(io_code::write_vectored, offset);
+  note(from);
+}
+
+template <class Bytes>
+void vectored_operation::note(std::span<const Bytes> buffers) {
+  static_assert(sizeof(iovec) == vector_size);
+  const std::size_t count = std::min<std::size_t>(buffers.size(), IOV_MAX);
+  std::byte* vectors = few_.data();
+  if (count > few) {
+    many_ = std::make_unique_for_overwrite<std::byte[]>(count * vector_size);
+    vectors = many_.get();
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    iovec vector{};
+    // A write only reads through the pointer.
+    vector.iov_base = const_cast<std::byte*>(buffers[i].data());
+    vector.iov_len = buffers[i].size();
+    std::memcpy(vectors + i * vector_size, &vector, sizeof vector);
+  }
+  operation_.data = vectors;
+  operation_.length = static_cast<std::uint32_t>(count);
+}
+
+std::size_t vectored_operation::take() {
+  settle();
+  const int count = checked();
+  return count < 0 ? 0 : static_cast<std::size_t>(count);
+}
+
+plain_operation::plain_operation(
+    io_code code,
+    detail::io_resource* resource,
+    std::uint64_t offset,
+    std::uint64_t size,
+    std::uint32_t mode,
+    std::error_code* error
+) noexcept
+    : io_call(code, resource, error) {
+  operation_.offset = offset;
+  operation_.size = size;
+  operation_.mode = mode;
 }
 
 plain_operation::plain_operation(

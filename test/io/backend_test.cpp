@@ -680,9 +680,10 @@ TEST_CASE("each feature that io_uring needs may be lacking: epoll it is, and the
   const environment no_choice("STACKLESS_IO", nullptr);
   const bool has_uring = backends().size() == 2;
   for (const std::string name :
-       {"nodrop", "rw_cur_pos", "ext_arg", "submit_stable", "nop", "openat", "close", "read",
-        "write", "readv", "writev", "fsync", "accept", "connect", "recv", "send", "shutdown",
-        "poll_add", "async_cancel"}) {
+       {"nodrop",   "rw_cur_pos", "ext_arg",     "submit_stable", "nop",     "openat",
+        "close",    "read",       "write",       "readv",         "writev",  "fsync",
+        "accept",   "connect",    "recv",        "send",          "recvmsg", "sendmsg",
+        "shutdown", "poll_add",   "async_cancel"}) {
     CAPTURE(name);
     const environment without("STACKLESS_IO_WITHOUT", ("defer_taskrun," + name).c_str());
     const auto backend = make_backend(stackless::io_choice::automatic);

@@ -28,6 +28,7 @@ class io_call {
   /// \throws what is pending for the tasklet. True: it failed already, without an operation.
   bool ready();
   bool refused() noexcept;
+  [[nodiscard]] bool is_misaligned() const noexcept;
 
   /// Hands the operation to the backend; throws before anything has changed.
   void start();

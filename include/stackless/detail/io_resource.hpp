@@ -21,8 +21,11 @@ class io_resource final : public wait_object {
 
   int descriptor = -1;
   std::uint32_t in_flight = 0;
-  std::uint8_t broken = 0;  ///< `io_direction`s
-  bool closing = false;     ///< no operation may begin any more
+  std::uint8_t broken = 0;             ///< `io_direction`s
+  bool is_direct = false;              ///< opened for direct I/O
+  std::uint32_t memory_alignment = 0;  ///< of direct I/O; 0: not known
+  std::uint32_t offset_alignment = 0;
+  bool closing = false;  ///< no operation may begin any more
 
   void retain() noexcept { ++references_; }
   void release() noexcept {

@@ -15,7 +15,8 @@ enum class errc {
   broken_stream,    ///< an earlier transfer was interrupted in the middle: the position is unknown
   unknown_host,     ///< there is no such host, or it has no address
   line_too_long,    ///< more bytes than the limit, and no end of the line among them
-  no_descriptor     ///< a byte came, and no descriptor with it
+  no_descriptor,    ///< a byte came, and no descriptor with it
+  misaligned        ///< not aligned as direct I/O demands of it
 };
 
 /// The category of `errc`.

@@ -3,12 +3,14 @@
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/descriptor.hpp>
 #include <stackless/io/error.hpp>
+#include <stackless/io/file_status.hpp>
 #include <stackless/io/operation.hpp>
 #include <stackless/io/readiness.hpp>
 #include <stackless/task.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -31,6 +33,22 @@ enum class open_mode : std::uint8_t {
   create_truncate,  ///< writes; what was there goes
   create_new,       ///< reads and writes; fails when the file exists
   append            ///< every write goes to the end; creates the file
+};
+
+/// Trivially destructible on purpose, as `listen_options`.
+struct open_options {
+  unsigned permissions = 0666;  ///< of a file that it creates, less the process's umask
+  /// Past the system's cache: every buffer, offset and size must be aligned as
+  /// `file::direct_io_alignment` says, else the operation is `errc::misaligned`.
+  bool direct = false;
+  bool follow_symlink = true;  ///< else a symbolic link is `too_many_symbolic_link_levels`
+};
+
+/// What `file::allocate` does.
+enum class allocation : std::uint8_t {
+  extend,     ///< reserves room, and lets the file end behind it if it ended before
+  keep_size,  ///< reserves room, also behind the end
+  punch_hole  ///< gives the room back: it reads as zeros
 };
 
 /// An open file, or anything else that has a path. Default-constructed and moved-from ones are
@@ -72,6 +90,21 @@ class file {
       std::uint64_t offset, const_bytes from, std::error_code& error
   ) noexcept;
 
+  /// Reads into, or writes from, several buffers one after the other, in one operation; a part, or
+  /// all. The list need not live longer than the call.
+  vectored_operation read_vectored(std::span<const mutable_bytes> into);
+  vectored_operation read_vectored(std::span<const mutable_bytes> into, std::error_code& error);
+  vectored_operation read_vectored_at(std::uint64_t offset, std::span<const mutable_bytes> into);
+  vectored_operation read_vectored_at(
+      std::uint64_t offset, std::span<const mutable_bytes> into, std::error_code& error
+  );
+  vectored_operation write_vectored(std::span<const const_bytes> from);
+  vectored_operation write_vectored(std::span<const const_bytes> from, std::error_code& error);
+  vectored_operation write_vectored_at(std::uint64_t offset, std::span<const const_bytes> from);
+  vectored_operation write_vectored_at(
+      std::uint64_t offset, std::span<const const_bytes> from, std::error_code& error
+  );
+
   /// Fills the whole buffer. `done`, if given, is set to the number of bytes read, however it ends.
   ///
   /// **Cancellation**: a cancel point at each step. Left in the middle without `done`, the file
@@ -104,11 +137,36 @@ class file {
   plain_operation sync_data() noexcept;
   plain_operation sync_data(std::error_code& error) noexcept;
 
+  /// What the system knows of the file: gives a `file_status`.
+  status_operation status() noexcept;
+  status_operation status(std::error_code& error) noexcept;
+
+  /// Reserves room on the device for a part of the file, so that writing there does not fail for
+  /// want of it; or gives it back.
+  ///
+  /// **Errors**: `std::errc::no_space_on_device`, `operation_not_supported` by the file system,
+  /// `invalid_argument` for a size of 0.
+  plain_operation allocate(
+      std::uint64_t offset, std::uint64_t size, allocation what = allocation::extend
+  ) noexcept;
+  plain_operation allocate(
+      std::uint64_t offset, std::uint64_t size, allocation what, std::error_code& error
+  ) noexcept;
+
+  /// As `truncate`, without stopping the loop.
+  plain_operation resize(std::uint64_t size) noexcept;
+  plain_operation resize(std::uint64_t size, std::error_code& error) noexcept;
+
+  /// How buffers, offsets and sizes must be aligned if it was opened for direct I/O; zeros if not,
+  /// or if the file system does not tell. A plain function.
+  [[nodiscard]] direct_alignment direct_io_alignment() const noexcept;
+
   /// The file's size in bytes. A plain function.
   [[nodiscard]] std::uint64_t size() const;
   [[nodiscard]] std::uint64_t size(std::error_code& error) const noexcept;
 
-  /// Cuts the file off, or extends it with zeros. A plain function.
+  /// Cuts the file off, or extends it with zeros. A plain function; giving back the room of a large
+  /// file takes its time.
   void truncate(std::uint64_t size);
   void truncate(std::uint64_t size, std::error_code& error) noexcept;
 
@@ -139,7 +197,7 @@ class file {
 class [[nodiscard("an operation happens only when it is awaited")]] open_operation final
     : public detail::io_call {
  public:
-  open_operation(std::string path, open_mode mode, unsigned permissions, std::error_code* error);
+  open_operation(std::string path, open_mode mode, open_options options, std::error_code* error);
 
   [[nodiscard]] detail::io_awaiter<open_operation> make_awaiter() noexcept {
     return detail::io_awaiter<open_operation>(*this);
@@ -147,23 +205,31 @@ class [[nodiscard("an operation happens only when it is awaited")]] open_operati
 
  private:
   friend class detail::io_awaiter<open_operation>;
-  open_operation(detail::io_handle made, open_mode mode, unsigned permissions, std::error_code*);
+  open_operation(
+      detail::io_handle made, open_mode mode, const open_options& options, std::error_code* error
+  );
   bool ready();
   file take();
 
   detail::io_handle made_;
+  bool is_direct_;
 };
 
 /// Opens a file. `permissions` are those of a file that it creates, less the process's umask.
 ///
 /// **Cancellation**: a cancel point. A file that was opened meanwhile is closed again.
 /// **Errors**: `io_error`; with `error` given it is set instead, and the file is a closed one.
+/// `std::errc::operation_not_supported` for direct I/O where the file system has none.
 [[nodiscard]] open_operation open(
     std::string path, open_mode mode = open_mode::read_only, unsigned permissions = 0666
 );
 [[nodiscard]] open_operation open(std::string path, open_mode mode, std::error_code& error);
 [[nodiscard]] open_operation open(
     std::string path, open_mode mode, unsigned permissions, std::error_code& error
+);
+[[nodiscard]] open_operation open(std::string path, open_mode mode, open_options options);
+[[nodiscard]] open_operation open(
+    std::string path, open_mode mode, open_options options, std::error_code& error
 );
 
 }  // namespace stackless::inline STACKLESS_ABI::io

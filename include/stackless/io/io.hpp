@@ -11,6 +11,8 @@
 #include <stackless/io/duplex.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/file.hpp>
+#include <stackless/io/file_status.hpp>
+#include <stackless/io/file_system.hpp>
 #include <stackless/io/operation.hpp>
 #include <stackless/io/pipe.hpp>
 #include <stackless/io/process.hpp>
@@ -22,3 +24,4 @@
 #include <stackless/io/udp.hpp>
 #include <stackless/io/unix.hpp>
 #include <stackless/io/unix_datagram.hpp>
+#include <stackless/io/walk.hpp>

@@ -3,8 +3,11 @@
 #include <stackless/detail/io_awaiter.hpp>
 #include <stackless/io/bytes.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <system_error>
 
 namespace stackless::inline STACKLESS_ABI::io {
@@ -76,6 +79,42 @@ class [[nodiscard("an operation happens only when it is awaited")]] whole_transf
   std::size_t* done_;
 };
 
+/// A read into, or a write from, several buffers one after the other: gives the number of bytes
+/// moved. Made by the functions of files. The buffers are noted when it is made; of more than 1024,
+/// which is the system's limit, the first are taken.
+class [[nodiscard("an operation happens only when it is awaited")]] vectored_operation final
+    : public detail::io_call {
+ public:
+  vectored_operation(
+      detail::io_resource* resource,
+      std::span<const mutable_bytes> into,
+      std::uint64_t offset,
+      std::error_code* error
+  );
+  vectored_operation(
+      detail::io_resource* resource,
+      std::span<const const_bytes> from,
+      std::uint64_t offset,
+      std::error_code* error
+  );
+
+  [[nodiscard]] detail::io_awaiter<vectored_operation> make_awaiter() noexcept {
+    return detail::io_awaiter<vectored_operation>(*this);
+  }
+
+ private:
+  friend class detail::io_awaiter<vectored_operation>;
+  static constexpr std::size_t vector_size = 2 * sizeof(void*);  // of an iovec
+  static constexpr std::size_t few = 8;
+
+  template <class Bytes>
+  void note(std::span<const Bytes> buffers);
+  std::size_t take();
+
+  alignas(void*) std::array<std::byte, few * vector_size> few_;
+  std::unique_ptr<std::byte[]> many_;
+};
+
 /// A single operation without a result, to be awaited.
 class [[nodiscard("an operation happens only when it is awaited")]] plain_operation final
     : public detail::io_call {
@@ -84,6 +123,15 @@ class [[nodiscard("an operation happens only when it is awaited")]] plain_operat
       detail::io_code code,
       detail::io_resource* resource,
       std::uint32_t flags,
+      std::error_code* error
+  ) noexcept;
+  /// For those on a part of a file. `mode`: how.
+  plain_operation(
+      detail::io_code code,
+      detail::io_resource* resource,
+      std::uint64_t offset,
+      std::uint64_t size,
+      std::uint32_t mode,
       std::error_code* error
   ) noexcept;
 

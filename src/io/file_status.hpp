@@ -1,0 +1,16 @@
+#pragma once
+
+#include <stackless/io/file_status.hpp>
+
+struct statx;
+
+namespace stackless::inline STACKLESS_ABI::detail {
+
+/// What to ask statx for.
+[[nodiscard]] unsigned status_mask() noexcept;
+[[nodiscard]] io::file_status status_of(const struct statx& native) noexcept;
+[[nodiscard]] io::file_type type_of_mode(unsigned mode) noexcept;
+
+[[nodiscard]] io::direct_alignment direct_alignment_of(int descriptor) noexcept;
+
+}  // namespace stackless::inline STACKLESS_ABI::detail
