@@ -1,6 +1,6 @@
 """Loads our servers and their peers in turn, and prints Markdown tables of what a second of processor time serves.
 
-    run.py BUILD_DIRECTORY ROUNDS [echo|redis|idle]…
+    run.py BUILD_DIRECTORY ROUNDS [echo|redis|http|idle]…
 
 Servers have the first processor and clients the second. Of each server the median of the rounds counts, and is
 divided by ours. A peer that is not installed is left out.
@@ -143,6 +143,65 @@ def redis(build, rounds, folder):
         )
 
 
+NGINX = """
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log /dev/null crit;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 100000000;
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen 127.0.0.1:17480; root {folder}/files; }}
+}}
+"""
+
+
+def http(build, rounds, folder):
+    if not (shutil.which("nginx") and shutil.which("wrk")):
+        print("\nnginx and wrk are not installed: left out")
+        return
+    os.chmod(folder, 0o755)
+    os.mkdir(f"{folder}/files")
+    sizes = {"1 KB": 1000, "100 KB": 100_000, "10 MB": 10_000_000}
+    for size in sizes.values():
+        with open(f"{folder}/files/{size}", "wb") as file:
+            file.write(os.urandom(size))
+    with open(f"{folder}/nginx.conf", "w") as file:
+        file.write(NGINX.format(folder=folder))
+
+    def nginx_port(_):
+        time.sleep(0.5)
+        return 17_480
+
+    servers = {
+        "stackless http_server": (
+            [f"{build}/examples/http_server/http_server", "--port", "0", f"{folder}/files"], says_where),
+        "nginx": (["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"], nginx_port),
+    }
+    results = {name: [[] for _ in sizes] for name in servers}
+    for _ in range(rounds):
+        for name, (command, ready) in servers.items():
+            with Server(command, ready) as server:
+                for i, size in enumerate(sizes.values()):
+                    before = processor_time(server.pid)
+                    out = client([
+                        "wrk", "-t", "1", "-c", "50", "-d", "2s", f"http://127.0.0.1:{server.port}/{size}",
+                    ])
+                    used = processor_time(server.pid) - before
+                    if "Non-2xx" in out:
+                        raise SystemExit(f"{name} answered with errors:\n{out}")
+                    results[name][i].append(int(re.search(r"(\d+) requests in", out).group(1)) / used)
+    table(
+        "wrk -c 50, requests per second of the server's processor time, by the size of the file",
+        list(sizes), results, "stackless http_server",
+    )
+
+
 def idle(build):
     import resource
     import socket
@@ -176,8 +235,9 @@ def idle(build):
 
 
 def main():
-    chosen = sys.argv[3:] or ["echo", "redis", "idle"]
-    if len(sys.argv) < 3 or not set(chosen) <= {"echo", "redis", "idle"}:
+    parts = ["echo", "redis", "http", "idle"]
+    chosen = sys.argv[3:] or parts
+    if len(sys.argv) < 3 or not set(chosen) <= set(parts):
         raise SystemExit(__doc__)
     build, rounds = sys.argv[1], int(sys.argv[2])
     if "echo" in chosen:
@@ -185,6 +245,9 @@ def main():
     if "redis" in chosen:
         with tempfile.TemporaryDirectory() as folder:
             redis(build, rounds, folder)
+    if "http" in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            http(build, rounds, folder)
     if "idle" in chosen:
         idle(build)
 
