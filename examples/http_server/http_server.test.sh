@@ -150,19 +150,21 @@ for STACKLESS_IO in '' epoll; do
   exec {one}>&- {two}>&-
   end 0
 
-  # no descriptors are left: it goes on when there are some again
-  descriptors=20
-  start
-  descriptors=unlimited
-  clients=()
-  for _ in {1..20}; do
-    exec {client}<>"/dev/tcp/127.0.0.1/$port"
-    clients+=("$client")
-  done
-  within 20 grep -q 'accept: Too many open files' "$work/err" || fail "20 clients, and 20 descriptors"
-  for client in "${clients[@]}"; do exec {client}>&-; done
-  expect_raw 200 "GET / HTTP/1.1\r\n$last"
-  end 0
+  # no descriptors are left: it goes on when there are some again; sanitizers need some for themselves
+  if [ -z "${STACKLESS_SANITIZE:-}" ]; then
+    descriptors=20
+    start
+    descriptors=unlimited
+    clients=()
+    for _ in {1..20}; do
+      exec {client}<>"/dev/tcp/127.0.0.1/$port"
+      clients+=("$client")
+    done
+    within 20 grep -q 'accept: Too many open files' "$work/err" || fail "20 clients, and 20 descriptors"
+    for client in "${clients[@]}"; do exec {client}>&-; done
+    expect_raw 200 "GET / HTTP/1.1\r\n$last"
+    end 0
+  fi
 done
 
 status=0
