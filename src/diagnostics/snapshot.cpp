@@ -62,6 +62,7 @@ class name_table {
 class frame_index {
  public:
   explicit frame_index(const scheduler_core& core) {
+    entries_.reserve(2 * core.alive());
     core.tasklets.for_each([this](tasklet_block& t) {
       entries_.push_back({&t, t.id, holder_info::kept_arguments});
       std::uint32_t number = 0;
@@ -103,6 +104,9 @@ class photographer {
     data_.step = core_.step;
     data_.host_driven = core_.main == nullptr;
     data_.tasklets.reserve(core_.alive());
+    // In most programs that have very many tasklets each waits for something of its own.
+    data_.objects.reserve(core_.alive());
+    objects_.reserve(core_.alive());
     core_.tasklets.for_each([this](tasklet_block& t) {
       if (&t != core_.ending_tasklet()) add(t);
     });
@@ -150,9 +154,14 @@ class photographer {
     if (!is_new) return entry->second;
     object_info& info = data_.objects.emplace_back();
     info.id = entry->second;
-    std::vector<const void*> handles;
+    std::vector<const void*>& handles = handles_;
+    handles.clear();
     object.describe(info, handles);
-    info.type = clean_type(info.type);
+    if (info.type != raw_type_) {  // many in a row are of one type
+      raw_type_ = info.type;
+      clean_type_ = clean_type(info.type);
+    }
+    info.type = clean_type_;
     if (!handles.empty()) {
       if (!frames_) frames_.emplace(core_);
       const std::size_t receive_ends = handles.size() - info.receive_ends;
@@ -260,6 +269,9 @@ class photographer {
   snapshot_data data_;
   name_table names_;
   std::optional<frame_index> frames_;
+  std::vector<const void*> handles_;  // of the object at hand
+  std::string raw_type_;
+  std::string clean_type_;
   std::unordered_map<const wait_object*, std::uint64_t> objects_;
 };
 
