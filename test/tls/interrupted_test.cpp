@@ -43,12 +43,15 @@ class channel_transport {
     std::string bytes(reinterpret_cast<const char*>(from.data()), from.size());
     co_await out_.send(std::move(bytes));
     *done += from.size();
+    if (lingers != nullptr && *lingers) co_await sl::sleep_for(1h);
     co_return from.size();
   }
   task<> close() {
     out_.close();
     co_return;
   }
+
+  const bool* lingers = nullptr;  ///< a write that has been done does not end by itself
 
  private:
   sl::channel<std::string> in_;
@@ -451,6 +454,65 @@ TEST_CASE("a write in the middle of a message of the peer waits for its rest") {
       held_back.close();
       co_await relay.join();
     }
+  };
+  sl::run(body);
+}
+
+TEST_CASE("what went out before a write was cut short is not sent twice") {
+  const auto body = []() -> task<> {
+    const tls::context client = test_authority().client();
+    const tls::context server = test_authority().server();
+    sl::channel<std::string> there(8);
+    sl::channel<std::string> back(8);
+    bool lingers = false;
+    tls::stream<channel_transport> near(channel_transport(back, there), client, "localhost");
+    tls::stream<channel_transport> far(channel_transport(there, back), server);
+    near.beneath().lingers = &lingers;
+    auto hands = sl::spawn([&]() -> task<> { co_await far.handshake(); });
+    co_await near.handshake();
+    co_await hands.join();
+    lingers = true;
+    auto write = [&]() -> task<> { co_await near.write_all("once"); };
+    auto writer = sl::spawn(write);
+    co_await sl::drain_ready();
+    CHECK(writer.alive());
+    co_await io_test::stop(writer);
+    lingers = false;
+    co_await near.write_all(" only");
+    const std::string got = co_await take(far, 9);
+    CHECK(got == "once only");
+  };
+  sl::run(body);
+}
+
+TEST_CASE("a handshake that is cut short before its last words have gone out sends them later") {
+  const auto body = []() -> task<> {
+    const tls::context client = test_authority().client();
+    const tls::context server = test_authority().server();
+    sl::channel<std::string> said;
+    sl::channel<std::string> there(8);
+    sl::channel<std::string> back(8);
+    sl::channel<int> go;
+    tls::stream<channel_transport> near(channel_transport(back, said), client, "localhost");
+    tls::stream<channel_transport> far(channel_transport(there, back), server);
+    auto relay = sl::spawn("relay", [&]() -> task<> {
+      for (int i = 0; i < 2; ++i) {
+        std::string next = co_await said.receive();
+        co_await there.send(std::move(next));
+        if (i == 0) (void)co_await go.receive();
+      }
+    });
+    auto hands = sl::spawn("hands", [&]() -> task<> { co_await far.handshake(); });
+    auto first = [&]() -> task<> { co_await near.handshake(); };
+    auto cut = sl::spawn(first);
+    co_await sl::drain_ready();
+    CHECK(cut.alive());
+    co_await io_test::stop(cut);
+    CHECK(near.version() == "TLSv1.3");  // the client has all that it needs
+    co_await go.send(1);
+    co_await near.handshake();
+    co_await hands.join();
+    co_await relay.join();
   };
   sl::run(body);
 }
