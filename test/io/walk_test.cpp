@@ -244,8 +244,7 @@ TEST_CASE("a directory that is moved away while the walk is deep in it is told o
         fs::rename(root + "/a/b", directory.file("b"));
       }
     }
-    CHECK_FALSE(failed.empty());
-    CHECK(failed.front().find(root + "/a") == 0);
+    CHECK((!failed.empty() && failed.front().starts_with(root + "/a")));
   });
 }
 
