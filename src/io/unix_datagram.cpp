@@ -1,5 +1,4 @@
 #include <stackless/io/unix_datagram.hpp>
-#include <stackless/select.hpp>
 #include <stackless/time.hpp>
 
 #include "descriptor_passing.hpp"
@@ -35,13 +34,10 @@ namespace {
 
 constexpr int socket_type = SOCK_DGRAM | SOCK_CLOEXEC;
 
-/// Without a name: to the peer.
-int try_send(int from, const unix_name* to, const_bytes bytes) noexcept {
-  const sockaddr* const address = to != nullptr ? to->get() : nullptr;
-  const socklen_t size = to != nullptr ? to->size : 0;
+int try_send_to(int from, const unix_name& to, const_bytes bytes) noexcept {
   for (;;) {
     const auto sent =
-        ::sendto(from, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, address, size);
+        ::sendto(from, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to.get(), to.size);
     if (sent >= 0) return 0;
     if (errno != EINTR) return -errno;
   }
@@ -52,47 +48,27 @@ io_handle make_handle(std::string name) {
   return io_handle::make(io_resource::kind::file, std::move(name));
 }
 
-task<> send_when_possible(
-    io_resource* socket, const unix_name* to, const_bytes bytes, std::string subject
-) {
-  using std::chrono::milliseconds;
-  detail::check_current_tasklet();
-  const detail::io_reference resource(socket);
-  for (milliseconds pause(1);; pause = std::min(2 * pause, milliseconds(50))) {
-    const bool open = resource.get() != nullptr && !resource->closing && resource->descriptor >= 0;
-    const int result = open ? try_send(resource->descriptor, to, bytes) : -EBADF;
-    if (result == 0) co_return;
-    if (result != -EAGAIN)
-      throw io_error(detail::code_of(result), "send", open ? resource->descriptor : -1, subject);
-    if (to != nullptr) {
-      // Its own readiness says nothing about the room that the other one has.
-      co_await sleep_for(pause);
-    } else {
-      // With a limit: of several who wait for the same receiver, one that waits in io_uring is
-      // sometimes forgotten (seen on Linux 6.18).
-      (void)co_await select(
-          readiness_operation(resource.get(), detail::readiness::to_write, nullptr),
-          after(milliseconds(50))
-      );
-    }
-  }
-}
-
-task<> send_to_peer(io_resource* socket, const_bytes bytes) {
-  std::string subject = socket != nullptr ? socket->name() : std::string();
-  co_await send_when_possible(socket, nullptr, bytes, std::move(subject));
-}
-
 }  // namespace
 
 // Sending and receiving
 // ------------------------------------------------------------------------------
 
 task<> unix_datagram_socket::send_to(std::string path, const_bytes bytes) {
+  using std::chrono::milliseconds;
+  detail::check_current_tasklet();
+  const detail::io_reference resource(handle_.get());
   unix_name name;
   const int parsed = detail::parse(path, name);
-  if (parsed != 0) throw io_error(detail::code_of(parsed), "send", descriptor(), path);
-  co_await send_when_possible(handle_.get(), &name, bytes, path);
+  for (milliseconds pause(1);; pause = std::min(2 * pause, milliseconds(50))) {
+    const bool open = resource.get() != nullptr && !resource->closing && resource->descriptor >= 0;
+    int result = parsed;
+    if (result == 0) result = open ? try_send_to(resource->descriptor, name, bytes) : -EBADF;
+    if (result == 0) co_return;
+    if (result != -EAGAIN)
+      throw io_error(detail::code_of(result), "send", open ? resource->descriptor : -1, path);
+    // Its own readiness says nothing about the room that the other one has.
+    co_await sleep_for(pause);
+  }
 }
 
 task<> unix_datagram_socket::send_to(std::string path, const_bytes bytes, std::error_code& error) {
@@ -104,16 +80,13 @@ task<> unix_datagram_socket::send_to(std::string path, const_bytes bytes, std::e
   }
 }
 
-task<> unix_datagram_socket::send(const_bytes bytes) {
-  return send_to_peer(handle_.get(), bytes);
+send_datagram_operation unix_datagram_socket::send(const_bytes bytes) noexcept {
+  return send_datagram_operation(handle_.get(), bytes, nullptr, nullptr);
 }
-task<> unix_datagram_socket::send(const_bytes bytes, std::error_code& error) {
-  error.clear();
-  try {
-    co_await send_to_peer(handle_.get(), bytes);
-  } catch (const io_error& failure) {
-    error = failure.code();
-  }
+send_datagram_operation unix_datagram_socket::send(
+    const_bytes bytes, std::error_code& error
+) noexcept {
+  return send_datagram_operation(handle_.get(), bytes, nullptr, &error);
 }
 
 receive_unix_datagram_operation unix_datagram_socket::receive_from(mutable_bytes into) noexcept {

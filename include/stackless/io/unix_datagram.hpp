@@ -38,8 +38,8 @@ class unix_datagram_socket {
   task<> send_to(std::string path, const_bytes bytes);
   task<> send_to(std::string path, const_bytes bytes, std::error_code& error);
   /// To the peer, when there is room.
-  task<> send(const_bytes bytes);
-  task<> send(const_bytes bytes, std::error_code& error);
+  send_datagram_operation send(const_bytes bytes) noexcept;
+  send_datagram_operation send(const_bytes bytes, std::error_code& error) noexcept;
 
   /// Waits for a datagram: gives a `received_unix_datagram`, which says who has sent it, and
   /// whether it was cut off.
