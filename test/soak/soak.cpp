@@ -44,7 +44,7 @@ constexpr int jobs_in_a_round = 40;
 std::mt19937 random_numbers;
 
 std::uint32_t below(std::uint32_t limit) {
-  return random_numbers() % limit;
+  return static_cast<std::uint32_t>(random_numbers()) % limit;
 }
 microseconds up_to(microseconds longest) {
   return microseconds(below(static_cast<std::uint32_t>(longest.count()) + 1));
@@ -204,6 +204,126 @@ task<> pass_a_descriptor(shared& common) {
   (void)common;
 }
 
+/// UDP may lose, and says nothing of it: some other time then.
+task<> ask_by_datagram(shared&) {
+  io::udp_socket server = io::bind_udp({io::ip_address::loopback(), 0});
+  io::udp_socket client = io::connect_udp(server.local_address());
+  const std::string question = random_text(1000);
+  co_await client.send(question);
+  std::string got(1500, ' ');
+  const io::received_datagram received = co_await server.receive_from(got);
+  got.resize(received.size);
+  expect_equal(got, question, "datagram");
+  co_await server.send_to(received.from, got);
+  std::string answer(1500, ' ');
+  const std::size_t size = co_await client.receive(answer);
+  answer.resize(size);
+  expect_equal(answer, question, "datagram's answer");
+}
+
+/// These wait for room, and none is lost.
+task<> many_datagrams(shared&) {
+  auto [left, right] = io::unix_datagram_pair();
+  const std::uint32_t count = 1 + below(100);
+  const std::string text = random_text(2000);
+  const auto write = [&left = left, &text, count]() -> task<> {
+    for (std::uint32_t i = 0; i < count; ++i) co_await left.send(text);
+  };
+  co_await sl::with_nursery([&, &right = right](sl::nursery& both) -> task<> {
+    both.spawn("send", write);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      std::string got(3000, ' ');
+      const std::size_t size = co_await right.receive(got);
+      got.resize(size);
+      expect_equal(got, text, "Unix datagram");
+    }
+  });
+}
+
+/// A file through a connection and back into another file.
+task<> copy_there_and_back(shared& common) {
+  static int number = 0;
+  const std::string path = common.directory + "/copied" + std::to_string(++number);
+  const std::string text = random_text(300'000);
+  std::string read(text.size(), ' ');
+  const auto work = [&]() -> task<> {
+    io::file out = co_await io::open(path, io::open_mode::create_truncate);
+    co_await out.write_all(text);
+    io::file in = co_await io::open(path);
+    io::tcp_stream stream = co_await io::connect_tcp(common.server);
+    const auto send = [&]() -> task<> {
+      (void)co_await io::copy(in, stream);
+      stream.shutdown_send();
+    };
+    io::file back = co_await io::open(path + "b", io::open_mode::create_truncate);
+    co_await sl::with_nursery([&](sl::nursery& both) -> task<> {
+      both.spawn("send", send);
+      (void)co_await io::copy(stream, back);
+    });
+    io::file again = co_await io::open(path + "b");
+    co_await again.read_exactly(read);
+  };
+  const auto clean = [&](bool) -> task<> {
+    ::unlink(path.c_str());
+    ::unlink((path + "b").c_str());
+    co_return;
+  };
+  co_await sl::finally(work, clean);
+  expect_equal(read, text, "copy");
+}
+
+task<> make_a_tree(shared& common) {
+  static int number = 0;
+  const std::string root = common.directory + "/tree" + std::to_string(++number);
+  const auto work = [&]() -> task<> {
+    co_await io::create_directory(root);
+    std::string path = root;
+    std::size_t made = 1;
+    for (std::uint32_t depth = below(5); depth != 0; --depth) {
+      path += "/d";
+      co_await io::create_directory(path);
+      ++made;
+      for (std::uint32_t i = below(5); i != 0; --i) {
+        const std::string name = path + "/" + std::to_string(i);
+        io::file file = co_await io::open(name, io::open_mode::create_new);
+        ++made;
+        if (below(2) == 0) co_await io::rename(name, name + "r");
+      }
+    }
+    auto entries = io::walk(root);
+    std::size_t seen = 0;
+    for (;;) {
+      const io::walk_entry* const entry = co_await entries.next();
+      if (entry == nullptr) break;
+      if (entry->error()) wrong("walk: " + entry->error().message());
+      ++seen;
+    }
+    if (seen != made) wrong("walk saw another number of entries than there are");
+  };
+  const auto clean = [&](bool) -> task<> {
+    std::filesystem::remove_all(root);
+    co_return;
+  };
+  co_await sl::finally(work, clean);
+}
+
+task<> wait_for_either(shared&) {
+  auto [in, out] = io::pipe();
+  const auto pause = up_to(5ms);
+  const auto write = [&out = out, pause]() -> task<> {
+    co_await sl::sleep_for(pause);
+    co_await out.write_all("x");
+  };
+  co_await sl::with_nursery([&, &in = in](sl::nursery& both) -> task<> {
+    both.spawn("write", write);
+    const auto first = co_await sl::select(in.readable(), sl::after(up_to(5ms)));
+    if (first.index() != 0) co_await in.readable();
+    char c = 0;
+    const std::size_t count = co_await in.read_some({&c, 1});
+    if (count != 1) wrong("a pipe was readable, and had nothing");
+  });
+}
+
 task<> block_a_thread(shared&) {
   const auto time = up_to(3ms);
   const int result = co_await sl::offload([time] {
@@ -275,9 +395,22 @@ task<> sleep_much(shared&) {
 }
 
 using job = task<> (*)(shared&);
-constexpr std::array<job, 9> frequent{talk,           never_read,        lines_through_a_pipe,
-                                      keep_a_file,    pass_a_descriptor, use_channels,
-                                      block_a_thread, sleep_much,        talk};
+constexpr std::array<job, 14> frequent{
+    talk,
+    never_read,
+    lines_through_a_pipe,
+    keep_a_file,
+    pass_a_descriptor,
+    use_channels,
+    block_a_thread,
+    sleep_much,
+    ask_by_datagram,
+    many_datagrams,
+    make_a_tree,
+    wait_for_either,
+    copy_there_and_back,
+    talk
+};
 
 /// One job, cut short in one of the ways, or not at all.
 task<> run_job(shared& common) {
