@@ -225,7 +225,7 @@ TEST_CASE("permissions and times are set") {
   });
 }
 
-TEST_CASE("room is reserved and given back; files are cut off") {
+TEST_CASE("room is reserved and given back, and files are cut off") {
   on_each_backend([]() -> task<> {
     const temporary_directory directory;
     io::file f = co_await io::open(directory.file("data"), open_mode::create_new);
