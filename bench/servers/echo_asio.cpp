@@ -1,5 +1,7 @@
 // A peer of echo_server: the same service in coroutines on Asio, on one thread.
 
+#define ASIO_STANDALONE
+#define ASIO_HAS_CO_AWAIT 1  // Asio 1.22 knows it of GCC only
 #include <array>
 #include <cstdint>
 #include <cstdio>
