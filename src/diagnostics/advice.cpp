@@ -229,25 +229,44 @@ std::string about_lost_ends(
   );
 }
 
+/// The send that was the last one: as far as it is known, since a buffered value's receive hides
+/// it.
+const last_operation* last_send(const object_info& object) {
+  if (object.last->operation == operation_kind::send) return &*object.last;
+  const auto found =
+      std::find_if(object.history.rbegin(), object.history.rend(), [](const last_operation& o) {
+        return o.operation == operation_kind::send;
+      });
+  return found == object.history.rend() ? nullptr : &*found;
+}
+
 std::string about_orphaned_channel(
     const snapshot_data& state, const tasklet_info& subject, const object_info& object
 ) {
   if (is_orphaned(state, subject)) return about_lost_ends(state, subject, object);
   if (std::string advice = about_own_ends(subject, object); !advice.empty()) return advice;
   if (subject.waits.operation != operation_kind::receive) return {};
+  if (!object.last || (object.last->operation != operation_kind::send &&
+                       object.last->operation != operation_kind::receive))
+    return {};
+  const last_operation* const sent = last_send(object);
+  if (sent == nullptr)
+    return fmt::format(
+        "if nobody is to send any more, close {} after the last send: a receive from a closed "
+        "channel ends instead of waiting.",
+        called(object)
+    );
   // Right only if the sender came to its end: one that was killed, or failed, would not have
   // closed.
-  if (!object.last || object.last->operation != operation_kind::send) return {};
   const auto sender =
       std::find_if(state.ended.begin(), state.ended.end(), [&](const ended_info& e) {
-        return e.id == object.last->tasklet;
+        return e.id == sent->tasklet;
       });
   if (sender == state.ended.end() || sender->killed || !sender->error.empty()) return {};
   std::string where;
-  if (object.last->at.line != 0)
+  if (sent->at.line != 0)
     where = fmt::format(
-        " ({}, by {})", place(object.last->at.file, object.last->at.line),
-        numbered(state, object.last->tasklet)
+        " ({}, by {})", place(sent->at.file, sent->at.line), numbered(state, sent->tasklet)
     );
   return fmt::format(
       "close {} after the last send{}: a receive from a closed channel ends instead of waiting.",

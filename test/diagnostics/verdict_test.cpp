@@ -542,6 +542,24 @@ TEST_CASE("verdict: orphaned channel") {
         contains_text("close 'jobs' after the last send (conn.cpp:27, by #9 producer)")
     );
   }
+  SECTION("the value of the last send was in a buffer, and has been received") {
+    s.object(c).last = offered_in_vain(2, 4);
+    s.object(c).last->operation = operation_kind::receive;
+    s.object(c).last->outcome = operation_outcome::delivered;
+    CHECK_THAT(
+        judge(s).advice,
+        contains_text("if nobody is to send any more, close 'jobs' after the last send: ")
+    );
+    // With a history it is known which one that was.
+    s.object(c).history = {offered_in_vain(9, 3), *s.object(c).last};
+    CHECK_THAT(
+        judge(s).advice,
+        contains_text("close 'jobs' after the last send (conn.cpp:27, by #9 producer)")
+    );
+    // Not if who sent it was killed: it would not have closed.
+    s.data().ended.back().killed = true;
+    CHECK(judge(s).advice.empty());
+  }
   SECTION("a pool of receivers") {
     s.tasklet("worker");
     s.holds(3, c);
