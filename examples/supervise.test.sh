@@ -25,7 +25,7 @@ start() {
 stop() {
   local status=0
   [ -z "${2:-}" ] || kill "-$2" "$server"
-  within 20 eval '! kill -0 "$server" 2>/dev/null' || fail "it still runs"
+  within 60 eval '! kill -0 "$server" 2>/dev/null' || fail "it still runs"
   wait "$server" || status=$?
   server=
   [ "$status" = "$1" ] || fail "status $status instead of $1"

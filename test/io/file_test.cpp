@@ -423,6 +423,11 @@ class alarm_rain {
   alarm_rain& operator=(const alarm_rain&) = delete;
   ~alarm_rain() {
     set(0);
+    // Ignored first: that drops one that is on its way to a thread that does not run, and would
+    // meet the default action.
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGALRM, &ignore, nullptr);
     ::sigaction(SIGALRM, &before_, nullptr);
   }
   static inline volatile sig_atomic_t count = 0;

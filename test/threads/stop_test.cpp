@@ -320,9 +320,9 @@ TEST_CASE("stop_token: a deadline's stop may set another, and ends its scope's l
 TEST_CASE("stop_token: stops in other threads, while nested scopes link and unlink them") {
   for (int i = 0; i < 10 * threads_test::scale; ++i) {
     std::vector<std::stop_source> sources(4);
+    std::atomic<bool> over = false;
     threads others;
     run([&]() -> task<> {
-      std::atomic<bool> over = false;
       for (int t = 0; t < 2; ++t)
         others.start([&sources, &over, t]() {
           for (std::size_t n = 0; n < sources.size(); ++n) {
