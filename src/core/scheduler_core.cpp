@@ -333,7 +333,8 @@ void scheduler_core::fire_timers() noexcept {
 }
 
 void scheduler_core::dump_if_asked() noexcept {
-  if (dump_ && dump_->take_request()) print_tasklets(*this, dump_->signal());
+  if (!dump_) return;
+  if (const auto waited = dump_->take_request()) print_tasklets(*this, dump_->signal(), *waited);
 }
 
 void scheduler_core::poll(bool may_sleep) {

@@ -104,12 +104,19 @@ void signal_dump::handle(int signal) noexcept {
 }
 
 void signal_dump::request() noexcept {
-  requested_ = true;
+  std::int64_t never = 0;
+  requested_at_.compare_exchange_strong(never, now());  // of several the first
   const int saved = errno;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wake_descriptor_, &one, sizeof one);
   errno = saved;
   if (io_backend* backend = backend_) backend->wake();
+}
+
+std::int64_t signal_dump::now() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);  // what a handler may call
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 void signal_dump::drain_descriptor() const noexcept {

@@ -3,6 +3,9 @@
 #include <stackless/detail/config.hpp>
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -27,19 +30,23 @@ class signal_dump {
   [[nodiscard]] int descriptor() const noexcept { return wake_descriptor_; }
   void drain_descriptor() const noexcept;
 
-  /// Whether it was asked for since the last time.
-  [[nodiscard]] bool take_request() noexcept {
-    return requested_.load(std::memory_order_relaxed) && requested_.exchange(false);
+  /// How long ago it was asked for, if it was since the last time.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> take_request() noexcept {
+    if (requested_at_.load(std::memory_order_relaxed) == 0) [[likely]]
+      return std::nullopt;
+    return std::chrono::nanoseconds(now() - requested_at_.exchange(0));
   }
 
  private:
   static void handle(int signal) noexcept;
+  /// Nanoseconds of the steady clock.
+  [[nodiscard]] static std::int64_t now() noexcept;
   void request() noexcept;
 
   // Read by the handler, on any thread.
   std::atomic<signal_dump*> next_ = nullptr;
   std::atomic<io_backend*> backend_ = nullptr;
-  std::atomic<bool> requested_ = false;
+  std::atomic<std::int64_t> requested_at_ = 0;  // 0: it was not
   int wake_descriptor_ = -1;
   int signal_;
 };

@@ -5,8 +5,10 @@
 
 #include "diagnostics/snapshot.hpp"
 #include "diagnostics/verdict.hpp"
+#include "diagnostics/wording.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -87,9 +89,19 @@ std::vector<deadlock_report> find_stalls_in(const scheduler_core& core) {
   return stall_reports(take_snapshot(core));
 }
 
-void print_tasklets(const scheduler_core& core, int signal) noexcept {
-  print("stackless: asked by signal " + std::to_string(signal) + "\n\n");
+void print_tasklets(
+    const scheduler_core& core, int signal, std::chrono::nanoseconds waited
+) noexcept {
+  constexpr std::chrono::milliseconds prompt(100);
   try {
+    print("stackless: asked by signal " + std::to_string(signal));
+    if (waited >= prompt) {
+      print(
+          " " + age_text(waited) +
+          " ago: until now tasklets kept the thread, or the host did not drive the scheduler"
+      );
+    }
+    print("\n\n");
     snapshot_data state = take_snapshot(core);
     for (tasklet_info& t : state.tasklets)  // the loop does, between two of them
       if (t.state == tasklet_state::running) t.state = tasklet_state::ready;

@@ -27,10 +27,11 @@ class io_category final : public std::error_category {
 };
 
 std::string describe_failure(
-    const char* operation, const std::string& path, std::string_view progress
+    std::error_code code, const char* operation, const std::string& path, std::string_view progress
 ) {
   std::string text = operation;
   if (!path.empty()) text.append(" \"").append(path).append("\"");
+  if (code == std::errc::bad_file_descriptor) text.append(" (closed, or never opened)");
   if (!progress.empty()) text.append(" ").append(progress);
   return text;
 }
@@ -53,7 +54,7 @@ io_error::io_error(
     const std::string& path,
     std::string_view progress
 )
-    : std::system_error(code, describe_failure(operation, path, progress)),
+    : std::system_error(code, describe_failure(code, operation, path, progress)),
       path_(std::make_shared<const std::string>(path)),
       operation_(operation),
       descriptor_(descriptor) {}

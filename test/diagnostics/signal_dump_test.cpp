@@ -122,6 +122,28 @@ TEST_CASE("a loop that never sleeps answers too, and to the signal of its choice
   check_dump(end, "#1 main   ready");
 }
 
+TEST_CASE("a list that had to wait for a tasklet that awaited nothing says so") {
+  const process::end end = process::end_of([] {
+    run(with_dump(), []() -> task<> {
+      ::raise(SIGQUIT);
+      std::this_thread::sleep_for(300ms);
+      co_await sleep_for(1ms);
+    });
+  });
+  CHECK_THAT(end.text, contains_text("asked by signal 3 3"));  // some 300 ms ago
+  CHECK_THAT(end.text, contains_text("ms ago: until now tasklets kept the thread"));
+}
+
+TEST_CASE("a list that came at once says nothing of a wait") {
+  const process::end end = process::end_of([] {
+    run(with_dump(), []() -> task<> {
+      ::raise(SIGQUIT);
+      co_await sleep_for(1ms);
+    });
+  });
+  CHECK_THAT(end.text, starts_with_text("stackless: asked by signal 3\n"));
+}
+
 TEST_CASE("every scheduler that takes the signal answers, also on another thread") {
   const process::end end = process::end_of([] {
     const sender_of quit(SIGQUIT);

@@ -681,7 +681,10 @@ TEST_CASE("a copy that cannot begin") {
     } catch (const io::io_error& failure) {
       what = failure.what();
     }
-    CHECK(what == "read \"" + directory.file("file2") + "\": Bad file descriptor");
+    CHECK(
+        what ==
+        "read \"" + directory.file("file2") + "\" (closed, or never opened): Bad file descriptor"
+    );
     const std::uint64_t none = co_await io::copy(writable, tcp.client, error);
     CHECK(none == 0);
     CHECK(error == std::errc::bad_file_descriptor);

@@ -276,7 +276,9 @@ TEST_CASE("closed streams and listeners") {
     auto attempt = [&]() -> task<> { (void)co_await never.accept(); };
     const auto failure = co_await failure_of(attempt);
     REQUIRE(failure);
-    CHECK_THAT(failure->what(), equals_text("accept: Bad file descriptor"));
+    CHECK_THAT(
+        failure->what(), equals_text("accept (closed, or never opened): Bad file descriptor")
+    );
   });
 }
 

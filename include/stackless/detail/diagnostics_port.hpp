@@ -2,6 +2,7 @@
 
 #include <stackless/detail/config.hpp>
 
+#include <chrono>
 #include <exception>
 #include <string>
 #include <vector>
@@ -27,9 +28,11 @@ struct tasklet_block;
 /// Groups that are likely stuck while `core` runs on. \throws std::bad_alloc
 [[nodiscard]] std::vector<deadlock_report> find_stalls_in(const scheduler_core& core);
 
-/// Prints every tasklet of `core` to standard error, since that signal asked for it. None of them
-/// runs.
-void print_tasklets(const scheduler_core& core, int signal) noexcept;
+/// Prints every tasklet of `core` to standard error, since that signal asked for it, so long ago.
+/// None of them runs.
+void print_tasklets(
+    const scheduler_core& core, int signal, std::chrono::nanoseconds waited
+) noexcept;
 
 /// Prints every tasklet of `core` to standard error and terminates.
 [[noreturn]] void terminate_with_report(scheduler_core& core, const char* why) noexcept;
