@@ -132,7 +132,11 @@ def repair_actor(text):
 
 
 def shorten_names(text):
-    for prefix in ("stackless::tracked_1::", "stackless::untracked_1::", "stackless::"):
+    for prefix in (
+        "stackless::tracked_1::", "stackless::tracked_with_address_sanitizer_1::",
+        "stackless::untracked_1::", "stackless::untracked_with_address_sanitizer_1::",
+        "stackless::",
+    ):
         text = replace_all(text, prefix, "")
     text = replace_all(text, "std::__cxx11::", "std::")
     text = replace_all(text, "std::__1::", "std::")

@@ -140,7 +140,7 @@ void* allocate_slow(std::size_t size) {
     throw std::bad_alloc();
   }
   const std::size_t index = (size - 1) / Unit;
-  if (STACKLESS_SLAB_PASS_THROUGH || index >= classes) return block_of_its_own(size);
+  if (STACKLESS_ADDRESS_SANITIZER || index >= classes) return block_of_its_own(size);
   return first_of_new_chunk<Unit>(index);
 }
 

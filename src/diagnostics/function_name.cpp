@@ -82,8 +82,10 @@ void repair_actor(std::string& text) {
 }
 
 void shorten_names(std::string& text) {
-  replace_all(text, "stackless::tracked_1::", "");
-  replace_all(text, "stackless::untracked_1::", "");
+  for (std::string_view abi : {"tracked_1::", "tracked_with_address_sanitizer_1::"}) {
+    replace_all(text, "stackless::" + std::string(abi), "");
+    replace_all(text, "stackless::un" + std::string(abi), "");
+  }
   replace_all(text, "stackless::", "");
   replace_all(text, "std::__cxx11::", "std::");
   replace_all(text, "std::__1::", "std::");

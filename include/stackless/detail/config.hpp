@@ -1,6 +1,6 @@
 #pragma once
 
-// Compiler floor, and the one switch that is part of the ABI.
+// Compiler floor, and the switches that are part of the ABI.
 
 #if defined(__clang__)
 #if __clang_major__ < 16
@@ -12,13 +12,34 @@
 #endif
 #endif
 
-// An inline namespace keeps objects that were built with and without tracking from linking.
+// Under AddressSanitizer frames are not recycled: an object that does not agree on it would free
+// another's memory wrongly.
+#if defined(__SANITIZE_ADDRESS__)
+#define STACKLESS_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STACKLESS_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifndef STACKLESS_ADDRESS_SANITIZER
+#define STACKLESS_ADDRESS_SANITIZER 0
+#endif
+
+// An inline namespace keeps objects from linking that do not agree on tracking or on the sanitizer.
 #if defined(STACKLESS_NO_TRACKING) && STACKLESS_NO_TRACKING
 #define STACKLESS_TRACKING 0
+#if STACKLESS_ADDRESS_SANITIZER
+#define STACKLESS_ABI untracked_with_address_sanitizer_1
+#else
 #define STACKLESS_ABI untracked_1
+#endif
 #else
 #define STACKLESS_TRACKING 1
+#if STACKLESS_ADDRESS_SANITIZER
+#define STACKLESS_ABI tracked_with_address_sanitizer_1
+#else
 #define STACKLESS_ABI tracked_1
+#endif
 #endif
 
 // GCC 12 destroys aggregate temporaries of a co_await expression twice; see docs/compilers.md.

@@ -26,17 +26,6 @@ struct free_lists {
   free_block* head[classes];
 };
 
-#if defined(__SANITIZE_ADDRESS__)
-#define STACKLESS_SLAB_PASS_THROUGH 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define STACKLESS_SLAB_PASS_THROUGH 1
-#endif
-#endif
-#ifndef STACKLESS_SLAB_PASS_THROUGH
-#define STACKLESS_SLAB_PASS_THROUGH 0
-#endif
-
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local free_lists<frame_unit> free_frames;
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local free_lists<block_unit> free_blocks;
 
@@ -62,7 +51,7 @@ void deallocate_slow(void* block) noexcept;
 /// From the free list; null when that has none.
 template <std::size_t Unit = frame_unit>
 [[nodiscard]] inline void* try_allocate([[maybe_unused]] std::size_t size) noexcept {
-#if !STACKLESS_SLAB_PASS_THROUGH
+#if !STACKLESS_ADDRESS_SANITIZER
   const std::size_t index = index_of<Unit>(size);
   if (index < classes) [[likely]] {
     free_block*& head = lists_of<Unit>().head[index];
@@ -92,7 +81,7 @@ inline void put_back(void* block, std::size_t index) noexcept {
 
 template <std::size_t Unit = frame_unit>
 inline void deallocate(void* block, [[maybe_unused]] std::size_t size) noexcept {
-#if !STACKLESS_SLAB_PASS_THROUGH
+#if !STACKLESS_ADDRESS_SANITIZER
   const std::size_t index = index_of<Unit>(size);
   if (index < classes) [[likely]] {
     put_back<Unit>(block, index);

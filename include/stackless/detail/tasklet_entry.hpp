@@ -62,7 +62,7 @@ struct direct_entry final : block_with_result<R>, Membership {
   direct_entry(scheduler_core& scheduler, std::uint64_t number) noexcept
       : block_with_result<R>(scheduler, number) {
     constexpr std::size_t index = frame_slab::index_of<frame_slab::block_unit>(sizeof(*this));
-    if constexpr (!STACKLESS_SLAB_PASS_THROUGH && nothing_to_destroy<R> && index < 8 &&
+    if constexpr (!STACKLESS_ADDRESS_SANITIZER && nothing_to_destroy<R> && index < 8 &&
                   slab_unit<direct_entry> == frame_slab::block_unit) {
       this->plain_class = index;
     } else {

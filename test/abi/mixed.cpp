@@ -1,5 +1,4 @@
-// Linked with a library that was built with the other setting of STACKLESS_NO_TRACKING: must not
-// link.
+// Compiled otherwise than the library it is linked with, in what is part of the ABI: must not link.
 
 #include <stackless/stackless.hpp>
 
