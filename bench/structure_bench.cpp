@@ -17,7 +17,7 @@ sl::task<double> select_of_2() {
   sl::channel<int> b(1);
   const double start = process_cpu_nanoseconds();
   for (std::size_t i = 0; i < selects; ++i) {
-    a.try_send(1);
+    (void)a.try_send(1);
     auto got = co_await sl::select(a.receive(), b.receive());
     benchmark::DoNotOptimize(got);
   }
@@ -35,7 +35,7 @@ sl::task<double> select_of_8() {
                         sl::channel<int>(1), sl::channel<int>(1)};
   const double start = process_cpu_nanoseconds();
   for (std::size_t i = 0; i < selects; ++i) {
-    c[i % 8].try_send(1);
+    (void)c[i % 8].try_send(1);
     auto got = co_await sl::select(
         c[0].receive(), c[1].receive(), c[2].receive(), c[3].receive(), c[4].receive(),
         c[5].receive(), c[6].receive(), c[7].receive()

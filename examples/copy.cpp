@@ -99,7 +99,7 @@ sl::task<> write(
     }
     target->written += b->used;
     target->bar.show(target->written);
-    empty.try_send(std::move(*b));
+    (void)empty.try_send(std::move(*b));
   }
 }
 
@@ -115,7 +115,7 @@ sl::task<std::uint64_t> copy(fs::path from, fs::path to, bool& target_is_open) {
   sl::channel<block> empty("empty blocks", blocks);
   sl::channel<block> full("full blocks", blocks);
   for (std::size_t i = 0; i < blocks; ++i)
-    empty.try_send(block{std::make_unique_for_overwrite<std::byte[]>(block_size)});
+    (void)empty.try_send(block{std::make_unique_for_overwrite<std::byte[]>(block_size)});
   sl::spawn("reader", read, std::move(source), empty, full);
   const auto writer = sl::spawn("writer", write, target, full, empty);
   if (has_offsets) co_await sl::spawn("second writer", write, target, full, empty).join();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/promise.hpp>
 #include <stackless/detail/yield.hpp>
 
@@ -136,7 +137,7 @@ class next_element_awaiter {
 };
 
 template <class T>
-class [[nodiscard("an operation happens only when it is awaited")]] next_element_operation {
+class [[STACKLESS_OPERATION]] next_element_operation : public awaited_once {
  public:
   explicit next_element_operation(async_generator_promise<T>& body) noexcept : body_(&body) {}
   next_element_awaiter<T> make_awaiter() const noexcept { return next_element_awaiter<T>(*body_); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/foreign_wait.hpp>
 #include <stackless/detail/result_slot.hpp>
 #include <stackless/detail/structured.hpp>
@@ -144,7 +145,7 @@ class callback<void> : public detail::callback_handle<void> {
 namespace detail {
 
 template <class T, class Start>
-class [[nodiscard("an operation happens only when it is awaited")]] callback_awaitable {
+class [[STACKLESS_OPERATION]] callback_awaitable {
  public:
   using shown_as = callback<T>;
 

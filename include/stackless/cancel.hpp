@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/promise.hpp>
 #include <stackless/detail/structured.hpp>
 #include <stackless/time.hpp>
@@ -85,8 +86,9 @@ class checkpoint_awaiter {
   static void await_resume() noexcept {}
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] checkpoint_operation {
+class [[STACKLESS_OPERATION]] checkpoint_operation : public awaited_once {
  public:
+  checkpoint_operation() noexcept = default;
   static checkpoint_awaiter make_awaiter() noexcept { return {}; }
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/channel_handle.hpp>
 #include <stackless/detail/channel_state.hpp>
 #include <stackless/error.hpp>
@@ -123,7 +124,7 @@ class receive_awaiter {
 };
 
 template <class T>
-class [[nodiscard("an operation happens only when it is awaited")]] send_operation {
+class [[STACKLESS_OPERATION]] send_operation : public awaited_once {
  public:
   template <class... A>
   explicit send_operation(channel_state<T>& channel, A&&... arguments)
@@ -143,7 +144,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_operati
 };
 
 template <class T>
-class [[nodiscard("an operation happens only when it is awaited")]] send_from_operation {
+class [[STACKLESS_OPERATION]] send_from_operation : public awaited_once {
  public:
   send_from_operation(channel_state<T>& channel, T& value) noexcept
       : channel_(&channel), value_(&value) {}
@@ -160,7 +161,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_from_op
 };
 
 template <class T>
-class [[nodiscard("an operation happens only when it is awaited")]] send_exception_operation {
+class [[STACKLESS_OPERATION]] send_exception_operation : public awaited_once {
  public:
   send_exception_operation(channel_state<T>& channel, std::exception_ptr error) noexcept
       : channel_(&channel), error_(std::move(error)) {}
@@ -177,7 +178,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_excepti
 };
 
 template <class T, bool Optional>
-class [[nodiscard("an operation happens only when it is awaited")]] receive_operation {
+class [[STACKLESS_OPERATION]] receive_operation : public awaited_once {
  public:
   explicit receive_operation(channel_state<T>& channel) noexcept : channel_(&channel) {}
   receive_awaiter<T, Optional> make_awaiter() noexcept {
@@ -326,12 +327,25 @@ class channel : public detail::channel_handle {
 
   // Plain functions ------------------------------------------------------------------------------
 
-  /// Sends if a receiver waits or there is room; moves from `value` only then. The receiver goes to
-  /// the tail.
-  send_status try_send(T& value, detail::site here = detail::site::current()) const {
-    return detail::status_of(self().try_send(value, here));
+  /// Sends if a receiver waits or there is room: a copy of `value`. The receiver goes to the tail.
+  [[nodiscard("not every value is sent")]] send_status try_send(
+      const T& value, detail::site here = detail::site::current()
+  ) const
+    requires std::copy_constructible<T>
+  {
+    T copy(value);
+    return try_send_from(copy, here);
   }
-  send_status try_send(T&& value, detail::site here = detail::site::current()) const {
+  /// As above; moves from `value` only when it is sent.
+  [[nodiscard("not every value is sent")]] send_status try_send(
+      T&& value, detail::site here = detail::site::current()
+  ) const {
+    return try_send_from(value, here);
+  }
+  /// As `try_send`, moving from `value` only when it is sent: else it keeps its value.
+  [[nodiscard("not every value is sent")]] send_status try_send_from(
+      T& value, detail::site here = detail::site::current()
+  ) const {
     return detail::status_of(self().try_send(value, here));
   }
 

@@ -119,11 +119,26 @@ class sender : public detail::channel_reference<channel_side::send> {
     return detail::send_each<T, sender, Range>(*this, std::forward<R>(range));
   }
 
-  /// A plain function: sends if a receiver waits or there is room; moves from `value` only then.
-  send_status try_send(T& value, detail::site here = detail::site::current()) const {
-    return detail::status_of(self().try_send(value, here));
+  /// As `channel::try_send`: a plain function that sends a copy, if a receiver waits or there is
+  /// room.
+  [[nodiscard("not every value is sent")]] send_status try_send(
+      const T& value, detail::site here = detail::site::current()
+  ) const
+    requires std::copy_constructible<T>
+  {
+    T copy(value);
+    return try_send_from(copy, here);
   }
-  send_status try_send(T&& value, detail::site here = detail::site::current()) const {
+  /// As above; moves from `value` only when it is sent.
+  [[nodiscard("not every value is sent")]] send_status try_send(
+      T&& value, detail::site here = detail::site::current()
+  ) const {
+    return try_send_from(value, here);
+  }
+  /// As `try_send`, moving from `value` only when it is sent: else it keeps its value.
+  [[nodiscard("not every value is sent")]] send_status try_send_from(
+      T& value, detail::site here = detail::site::current()
+  ) const {
     return detail::status_of(self().try_send(value, here));
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/door.hpp>
 #include <stackless/detail/sync_core.hpp>
 
@@ -68,7 +69,7 @@ class external_awaiter : public sync_awaiter<external_core> {
   }
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] external_operation {
+class [[STACKLESS_OPERATION]] external_operation : public awaited_once {
  public:
   explicit external_operation(external_core& core) noexcept : core_(core) {}
   external_awaiter make_awaiter() const noexcept { return external_awaiter(core_); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/time.hpp>
 
 #include <chrono>
@@ -75,7 +76,7 @@ class interval_awaiter : public sleep_awaiter {
   time_point due_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] interval_operation {
+class [[STACKLESS_OPERATION]] interval_operation : public awaited_once {
  public:
   explicit interval_operation(interval& ticks) noexcept : ticks_(ticks) {}
   interval_awaiter make_awaiter() const noexcept { return interval_awaiter(ticks_); }

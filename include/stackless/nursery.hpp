@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/cancel.hpp>
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/starting.hpp>
 #include <stackless/detail/tasklet_entry.hpp>
 #include <stackless/scheduler.hpp>
@@ -118,7 +119,7 @@ class nursery_join_awaiter {
   nursery_core& core_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] nursery_join_operation {
+class [[STACKLESS_OPERATION]] nursery_join_operation : public awaited_once {
  public:
   explicit nursery_join_operation(nursery_core& core) noexcept : core_(core) {}
   nursery_join_awaiter make_awaiter() const noexcept { return nursery_join_awaiter(core_); }
@@ -148,6 +149,12 @@ class nursery {
     requires task_function<F, A...>
   tasklet<task_result_t<F, A...>> spawn(tasklet_name name, F f, A... args) {
     return make(name.origin(), false, std::move(f), std::move(args)...);
+  }
+  template <class... A>
+    requires detail::mistaken_spawn<A...>
+  tasklet<> spawn(A&&...) {
+    detail::explain_spawn<A...>();
+    return {};
   }
 
   /// As `spawn`, to be awaited: goes on when the child says that it has started, and gives the
@@ -182,6 +189,12 @@ class nursery {
     requires task_function<F, A...>
   any_tasklet spawn_daemon(tasklet_name name, F f, A... args) {
     return make(name.origin(), true, std::move(f), std::move(args)...);
+  }
+  template <class... A>
+    requires detail::mistaken_spawn<A...>
+  any_tasklet spawn_daemon(A&&...) {
+    detail::explain_spawn<A...>();
+    return {};
   }
 
   /// Cancels the body and all children; `with_nursery` then ends quietly, if none of them raises an

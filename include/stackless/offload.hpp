@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/offload_wait.hpp>
 #include <stackless/detail/promise.hpp>
 #include <stackless/detail/result_slot.hpp>
@@ -110,7 +111,7 @@ class offload_awaiter final : private offload_wait {
 };
 
 template <class F, class... A>
-class [[nodiscard("an operation happens only when it is awaited")]] offload_operation {
+class [[STACKLESS_OPERATION]] offload_operation : public awaited_once {
  public:
   template <class G, class... B>
   explicit offload_operation(std::in_place_t, G&& work, B&&... arguments)

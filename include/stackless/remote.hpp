@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/channel.hpp>
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/door.hpp>
 #include <stackless/detail/sync_core.hpp>
 #include <stackless/error.hpp>
@@ -164,7 +165,7 @@ class remote_next_awaiter : public remote_awaiter<T> {
 };
 
 template <class T, class Awaiter>
-class [[nodiscard("an operation happens only when it is awaited")]] remote_operation {
+class [[STACKLESS_OPERATION]] remote_operation : public awaited_once {
  public:
   explicit remote_operation(remote_state<T>& state) noexcept : state_(state) {}
   Awaiter make_awaiter() const noexcept { return Awaiter(state_); }
@@ -200,10 +201,22 @@ class remote_sender {
     if (state_ != nullptr) state_->drop_sender();
   }
 
-  /// Sends if there is room, without waiting for any. The value is moved from only when it was
-  /// sent. **Errors**: `std::logic_error` if this was moved from.
-  send_status try_send(T& value) const { return state().put(value, false); }
-  send_status try_send(T&& value) const { return state().put(value, false); }
+  /// Sends a copy if there is room, without waiting for any.
+  /// **Errors**: `std::logic_error` if this was moved from.
+  [[nodiscard("not every value is sent")]] send_status try_send(const T& value) const
+    requires std::copy_constructible<T>
+  {
+    T copy(value);
+    return try_send_from(copy);
+  }
+  /// As above; moves from `value` only when it is sent.
+  [[nodiscard("not every value is sent")]] send_status try_send(T&& value) const {
+    return try_send_from(value);
+  }
+  /// As `try_send`, moving from `value` only when it is sent: else it keeps its value.
+  [[nodiscard("not every value is sent")]] send_status try_send_from(T& value) const {
+    return state().put(value, false);
+  }
 
   /// Waits until there is room: this blocks the thread.
   ///

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
+#include <stackless/detail/spawn_check.hpp>
 #include <stackless/run_limits.hpp>
 #include <stackless/scheduler_options.hpp>
 #include <stackless/scheduler_statistics.hpp>
@@ -19,6 +21,11 @@ struct wakes_nobody_t {
   explicit wakes_nobody_t() = default;
 };
 inline constexpr wakes_nobody_t wakes_nobody{};
+
+template <>
+inline constexpr bool detail::precedes_callable<wakes_nobody_t> = true;
+template <>
+inline constexpr bool detail::precedes_callable<scheduler_options> = true;
 
 /// What was left when `drain()` came back.
 struct drain_result {
@@ -51,8 +58,9 @@ class yield_awaiter {
   static void await_resume() { resumed_from_yield(*active_scheduler->current()); }
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] yield_operation {
+class [[STACKLESS_OPERATION]] yield_operation : public awaited_once {
  public:
+  yield_operation() noexcept = default;
   static yield_awaiter make_awaiter() noexcept { return {}; }
 };
 
@@ -79,8 +87,9 @@ class suspend_awaiter {
   wait wait_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] suspend_operation {
+class [[STACKLESS_OPERATION]] suspend_operation : public awaited_once {
  public:
+  suspend_operation() noexcept = default;
   static suspend_awaiter make_awaiter() noexcept { return {}; }
 };
 
@@ -113,7 +122,7 @@ class drain_awaiter {
   drain_record record_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] drain_operation {
+class [[STACKLESS_OPERATION]] drain_operation : public awaited_once {
  public:
   explicit drain_operation(bool ready_only) noexcept : ready_only_(ready_only) {}
   drain_awaiter make_awaiter() const noexcept { return drain_awaiter(ready_only_); }
@@ -172,6 +181,14 @@ tasklet<task_result_t<F, A...>> spawn(tasklet_name name, F f, A... args) {
   ));
 }
 
+/// For what cannot run as a tasklet: says why.
+template <class... A>
+  requires detail::mistaken_spawn<A...>
+tasklet<> spawn(A&&...) {
+  detail::explain_spawn<A...>();
+  return {};
+}
+
 /// A tasklet that `run` does not wait for: when only daemons remain they are killed.
 template <class F, class... A>
   requires task_function<F, A...>
@@ -201,6 +218,13 @@ any_tasklet spawn_daemon(wakes_nobody_t, tasklet_name name, F f, A... args) {
   any_tasklet made = spawn(std::move(name), std::move(f), std::move(args)...);
   detail::make_daemon(made.block(), true);
   return made;
+}
+
+template <class... A>
+  requires detail::mistaken_spawn<A...>
+any_tasklet spawn_daemon(A&&...) {
+  detail::explain_spawn<A...>();
+  return {};
 }
 
 // Running
@@ -246,6 +270,12 @@ template <class F, class... A>
   requires task_function<F, A...>
 task_result_t<F, A...> run(F f, A... args) {
   return run(scheduler_options{}, std::move(f), std::move(args)...);
+}
+
+template <class... A>
+  requires detail::mistaken_spawn<A...>
+void run(A&&...) {
+  detail::explain_spawn<A...>();
 }
 
 // Who runs next
@@ -310,6 +340,12 @@ class scheduler {
     return tasklet<result>(
         detail::make_tasklet<result>(*core_, name.origin(), std::move(f), std::move(args)...)
     );
+  }
+  template <class... A>
+    requires detail::mistaken_spawn<A...>
+  tasklet<> spawn(A&&...) {
+    detail::explain_spawn<A...>();
+    return {};
   }
 
   /// Runs until every tasklet but daemons has ended; sleeps for I/O and timers.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/channel.hpp>
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/select_core.hpp>
 #include <stackless/sync/sync.hpp>
 #include <stackless/tasklet.hpp>
@@ -48,13 +49,24 @@ template <class Operation>
 concept selectable_operation = awaitable_operation<Operation> &&
                                selectable<decltype(std::declval<Operation&>().make_awaiter())>;
 
+template <class Operation>
+concept select_argument =
+    selectable_operation<Operation> || std::same_as<std::remove_cvref_t<Operation>, otherwise_t>;
+/// Looks like one.
+template <class Operation>
+concept mistaken_select_argument =
+    !select_argument<Operation> && (awaitable_operation<Operation> || is_task<Operation> ||
+                                    std::derived_from<Operation, any_tasklet>);
+
 template <std::size_t Number, class Operation>
 struct select_case {
   using awaiter_type = decltype(std::declval<Operation&>().make_awaiter());
   using result = decltype(std::declval<awaiter_type&>().await_resume());
   static constexpr bool is_otherwise = false;
 
-  explicit select_case(Operation& operation) : awaiter(operation.make_awaiter()) {}
+  explicit select_case(Operation& operation) : awaiter(operation.make_awaiter()) {
+    if constexpr (std::derived_from<Operation, awaited_once>) operation.is_awaited();
+  }
   awaiter_type awaiter;
 };
 template <std::size_t Number>
@@ -194,7 +206,7 @@ class select_awaiter<std::index_sequence<N...>, Operations...>
 };
 
 template <class... Operations>
-class [[nodiscard("an operation happens only when it is awaited")]] select_operation {
+class [[STACKLESS_OPERATION]] select_operation : public awaited_once {
  public:
   explicit select_operation(bool in_order, Operations&... operations) noexcept
       : operations_(operations...), in_order_(in_order) {}
@@ -215,6 +227,24 @@ class [[nodiscard("an operation happens only when it is awaited")]] select_opera
   bool in_order_;
 };
 
+template <class... Operations>
+constexpr void explain_select() {
+  static_assert(
+      !(std::derived_from<Operations, any_tasklet> || ...),
+      "a tasklet is no case of a select: t.join() is"
+  );
+  static_assert(
+      !(is_task<Operations> || ...), "a call is no case of a select, which begins nothing before "
+                                     "it has chosen: spawn it, and join "
+                                     "it in the select"
+  );
+  static_assert(
+      !((awaitable_operation<Operations> && !selectable_operation<Operations>) || ...),
+      "this operation cannot be given up half done: a case of a select for I/O is readable() or "
+      "writable(), and then the operation"
+  );
+}
+
 }  // namespace detail
 
 /// Waits until one of several operations can happen, does that one, and gives its result in a
@@ -234,20 +264,29 @@ class [[nodiscard("an operation happens only when it is awaited")]] select_opera
 /// **Wakes**: as the operation, but a partner always goes to the tail: no switch.
 /// Allocates nothing itself. O(cases).
 template <class... Operations>
-  requires(sizeof...(Operations) != 0) &&
-          ((detail::selectable_operation<Operations> || std::same_as<Operations, otherwise_t>) &&
-           ...)
+  requires(sizeof...(Operations) != 0) && (detail::select_argument<Operations> && ...)
 detail::select_operation<Operations...> select(Operations&&... operations) {
   return detail::select_operation<Operations...>(false, operations...);
+}
+/// For what cannot be a case: says why.
+template <class... Operations>
+  requires(detail::mistaken_select_argument<std::remove_reference_t<Operations>> || ...)
+detail::sleep_operation select(Operations&&...) {
+  detail::explain_select<std::remove_reference_t<Operations>...>();
+  return after({});
 }
 
 /// As `select`, but of several that are ready the first in the order of the arguments happens.
 template <class... Operations>
-  requires(sizeof...(Operations) != 0) &&
-          ((detail::selectable_operation<Operations> || std::same_as<Operations, otherwise_t>) &&
-           ...)
+  requires(sizeof...(Operations) != 0) && (detail::select_argument<Operations> && ...)
 detail::select_operation<Operations...> select_first(Operations&&... operations) {
   return detail::select_operation<Operations...>(true, operations...);
+}
+template <class... Operations>
+  requires(detail::mistaken_select_argument<std::remove_reference_t<Operations>> || ...)
+detail::sleep_operation select_first(Operations&&...) {
+  detail::explain_select<std::remove_reference_t<Operations>...>();
+  return after({});
 }
 
 }  // namespace stackless::inline STACKLESS_ABI

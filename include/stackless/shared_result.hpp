@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/scope.hpp>
 #include <stackless/scheduler.hpp>
 #include <stackless/tasklet.hpp>
@@ -73,7 +74,7 @@ class shared_result_awaiter : public join_awaiter {
 };
 
 template <class T>
-class [[nodiscard("an operation happens only when it is awaited")]] shared_result_operation {
+class [[STACKLESS_OPERATION]] shared_result_operation : public awaited_once {
  public:
   explicit shared_result_operation(tasklet_block& target) noexcept : target_(target) {}
   auto make_awaiter() const noexcept { return shared_result_awaiter<T>(target_); }

@@ -25,7 +25,9 @@ struct root_access;
 /// task that is destroyed without having been awaited says so on standard error, with its function.
 /// **Wakes**: a call and a return switch to no other tasklet.
 template <class T = void>
-class [[nodiscard("a task runs only when it is awaited: co_await f(x), or spawn(f, x)")]] task {
+class
+    [[nodiscard("a task runs only when it is awaited: co_await f(x), or spawn(f, x)"),
+      gnu::warn_unused]] task {
  public:
   using promise_type = detail::promise<T>;
   using value_type = T;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stackless/async_stack.hpp>
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/tasklet_entry.hpp>
 #include <stackless/error.hpp>
 #include <stackless/snapshot.hpp>
@@ -141,7 +142,7 @@ class typed_join_awaiter : public join_awaiter {
 };
 
 template <class R>
-class [[nodiscard("an operation happens only when it is awaited")]] join_operation {
+class [[STACKLESS_OPERATION]] join_operation : public awaited_once {
  public:
   explicit join_operation(tasklet_block& target) noexcept : target_(&target) {}
   auto make_awaiter() noexcept { return typed_join_awaiter<R>(*target_); }
@@ -178,7 +179,7 @@ class direct_switch_awaiter {
   action action_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] direct_switch_operation {
+class [[STACKLESS_OPERATION]] direct_switch_operation : public awaited_once {
  public:
   direct_switch_operation(
       direct_switch_awaiter::action what, tasklet_block& target, std::exception_ptr error

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/promise.hpp>
 #include <stackless/detail/timer_queue.hpp>
 
@@ -48,7 +49,7 @@ class sleep_awaiter {
   time_point deadline_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] sleep_operation {
+class [[STACKLESS_OPERATION]] sleep_operation : public awaited_once {
  public:
   explicit sleep_operation(time_point deadline) noexcept : deadline_(deadline) {}
   sleep_awaiter make_awaiter() const noexcept { return sleep_awaiter(deadline_); }

@@ -274,12 +274,12 @@ TEST_CASE("try_send: sent, would_block, closed, the value is taken only when it 
   run([]() -> task<> {
     channel<token> c;
     token a(1);
-    CHECK(c.try_send(a) == send_status::would_block);
+    CHECK(c.try_send_from(a) == send_status::would_block);
     CHECK(a.intact());
     std::vector<int> seen;
     const auto r = spawn(receives<token>, c, stackless::borrow(seen));
     co_await drain();
-    CHECK(c.try_send(a) == send_status::sent);
+    CHECK(c.try_send_from(a) == send_status::sent);
     CHECK_FALSE(a.intact());
     CHECK(seen.empty());  // the receiver goes to the tail
     CHECK(r.scheduled());
@@ -288,11 +288,29 @@ TEST_CASE("try_send: sent, would_block, closed, the value is taken only when it 
     CHECK(seen == std::vector<int>{1});
     c.close();
     token b(2);
-    CHECK(c.try_send(b) == send_status::closed);
+    CHECK(c.try_send_from(b) == send_status::closed);
     CHECK(b.intact());
     CHECK(c.try_send(token(3)) == send_status::closed);
   });
   CHECK(token::alive == 0);
+}
+
+TEST_CASE("try_send of a named value sends a copy, and moves only from what is given away") {
+  channel<std::string> c(3);
+  std::string text = "a text that is too long for the string itself";
+  const std::string expected = text;
+  CHECK(c.try_send(text) == send_status::sent);
+  CHECK(text == expected);
+  CHECK(c.try_send(std::move(text)) == send_status::sent);
+  CHECK(text.empty());  // NOLINT(bugprone-use-after-move)
+  text = expected;
+  CHECK(c.try_send_from(text) == send_status::sent);
+  CHECK(text.empty());
+  text = expected;
+  CHECK(c.try_send(text) == send_status::would_block);
+  CHECK(c.try_send(std::move(text)) == send_status::would_block);
+  CHECK(text == expected);  // NOLINT(bugprone-use-after-move)
+  for (int i = 0; i < 3; ++i) CHECK(c.try_receive() == expected);
 }
 
 TEST_CASE("try_receive: a waiting sender goes to the tail, nothing when nobody waits") {

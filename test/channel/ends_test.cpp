@@ -109,7 +109,7 @@ TEST_CASE("ends: when the last receiver has gone sends fail, and the buffer is d
     auto [tx, rx] = make_channel<channel_test::token>("tokens", 1);
     channel_test::token first(1);
     channel_test::token second(2);
-    CHECK(tx.try_send(first) == send_status::sent);
+    CHECK(tx.try_send_from(first) == send_status::sent);
     auto& out = tx;
     const auto waits = [&out, &second]() -> task<> { co_await out.send_from(second); };
     const auto sending =
@@ -124,11 +124,20 @@ TEST_CASE("ends: when the last receiver has gone sends fail, and the buffer is d
     CHECK(channel_test::token::alive == before + 2);  // the one in the buffer is destroyed
     co_await sending.join();
     CHECK_FALSE(tx.has_receivers());
-    CHECK(tx.try_send(second) == send_status::closed);
+    CHECK(tx.try_send_from(second) == send_status::closed);
     const std::string text =
         co_await text_of<channel_closed>([&]() -> task<> { co_await out.send_from(second); });
     CHECK(text == "send: all receivers of channel 'tokens' are gone");
   });
+}
+
+TEST_CASE("ends: try_send of a named value sends a copy") {
+  auto [tx, rx] = make_channel<std::string>(2);
+  std::string text = "a text that is too long for the string itself";
+  CHECK(tx.try_send(text) == send_status::sent);
+  CHECK(rx.try_receive() == text);
+  CHECK(tx.try_send_from(text) == send_status::sent);
+  CHECK(text.empty());
 }
 
 TEST_CASE("ends: a value in the buffer may hold the last sender") {

@@ -1,4 +1,4 @@
-// expect: no matching function for call to
+// expect: this function returns no task
 #include <stackless/stackless.hpp>
 
 int not_a_task() {
@@ -10,9 +10,9 @@ stackless::task<> a_task() {
 
 stackless::task<> caller() {
 #ifndef COMPILE_FAIL_CONTROL
-  stackless::spawn(not_a_task);
+  stackless::spawn("named", not_a_task);
 #else
-  stackless::spawn(a_task);
+  stackless::spawn("named", a_task);
 #endif
   co_return;
 }

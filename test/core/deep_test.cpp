@@ -92,7 +92,7 @@ STACKLESS_TEST("deep: an error comes up through all, and its traceback is short"
   int locals = 0;
   auto fails = spawn("deep", [&]() -> task<> { co_await goes_down(depth, locals, in, true); });
   co_await testing::wait_all_blocked();
-  in.try_send(1);
+  (void)in.try_send(1);
   std::exception_ptr raised;
   try {
     co_await fails.join();

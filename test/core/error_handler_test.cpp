@@ -119,7 +119,7 @@ TEST_CASE("an error handler may use plain functions and replace itself") {
     sl::set_error_handler([&](const sl::any_tasklet&, const std::exception_ptr& e) {
       std::string text = text_of(e);
       sl::set_error_handler({});
-      c.try_send(std::move(text));
+      (void)c.try_send(std::move(text));
       sl::spawn([]() -> task<> { co_return; });
     });
     sl::spawn(fails, "one");

@@ -228,7 +228,7 @@ void plain_operation(world& w, std::size_t index) {
     value v(w.book);
     const std::size_t id = v.id();
     record.send_order[id] = ++w.clock;
-    const sl::send_status status = record.channel.try_send(v);
+    const sl::send_status status = record.channel.try_send_from(v);
     w.expect((status == sl::send_status::sent) == !v.here(), "try_send's answer and deed differ");
     if (v.here()) {
       record.send_order.erase(id);

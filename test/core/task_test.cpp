@@ -319,7 +319,53 @@ TEST_CASE("a task that is never awaited says so, and frees what it holds") {
 #if STACKLESS_TRACKING
 TEST_CASE("a task that is never awaited is named") {
   const auto text = process::stderr_of([] { (void)move_only(1); });
-  CHECK_THAT(text, contains_text("move_only"));
+  CHECK_THAT(text, contains_text("the task of 'move_only(int)' was destroyed without"));
+}
+
+namespace {
+task<> forgets_a_task() {
+  (void)move_only(1);
+  co_return;
+}
+}  // namespace
+
+TEST_CASE("a task that is never awaited: by whom") {
+  const auto text = process::stderr_of([] {
+    run([]() -> task<> { co_await spawn("forgetful", forgets_a_task).join(); });
+  });
+  CHECK_THAT(text, contains_text("awaited, in 'forgets_a_task()' of the tasklet 'forgetful'"));
+}
+#endif
+
+#if STACKLESS_ADDRESS_SANITIZER
+TEST_CASE("under AddressSanitizer an operation that is never awaited says so") {
+  channel<int> c(1);
+  const auto text = process::stderr_of([&] {
+    run("main", [&]() -> task<> {
+      {
+        auto forgotten = c.send(1);
+        (void)forgotten.value();
+      }
+      co_await stackless::yield();
+    });
+  });
+  CHECK_THAT(text, contains_text("an operation was destroyed without having been awaited, in '"));
+  CHECK_THAT(text, contains_text("of the tasklet 'main'"));
+  CHECK(c.size() == 0);
+}
+
+TEST_CASE("under AddressSanitizer an operation that is awaited says nothing") {
+  channel<int> c(2);
+  const auto text = process::stderr_of([&] {
+    run([&]() -> task<> {
+      auto named = c.send(1);
+      auto copied = named;
+      co_await copied;
+      (void)co_await stackless::select(c.receive(), stackless::otherwise());
+      co_await stackless::yield();
+    });
+  });
+  CHECK(text.empty());
 }
 #endif
 

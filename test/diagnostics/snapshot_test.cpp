@@ -231,8 +231,14 @@ task<> forgets_to_close() {
 task<> by_reference() {
   channel<int> a("a");
   channel<int> b("b");
-  auto first = spawn("first", [&]() -> task<> { b.try_send(co_await fetch(a)); });
-  auto second = spawn("second", [&]() -> task<> { a.try_send(co_await fetch(b)); });
+  auto first = spawn("first", [&]() -> task<> {
+    const int got = co_await fetch(a);
+    (void)b.try_send(got);
+  });
+  auto second = spawn("second", [&]() -> task<> {
+    const int got = co_await fetch(b);
+    (void)a.try_send(got);
+  });
   co_await first.join();
   co_await second.join();
 }

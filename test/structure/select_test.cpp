@@ -17,7 +17,7 @@ using stackless::testing::wait_all_blocked;
 STACKLESS_TEST("select takes what is ready, and leaves the others alone") {
   channel<int> a(1);
   channel<std::string> b(1);
-  b.try_send(std::string("text"));
+  (void)b.try_send(std::string("text"));
   auto result = co_await select(a.next(), b.next(), after(1s));
   REQUIRE(result.index() == 1);
   CHECK(std::get<1>(result) == "text");
@@ -135,8 +135,8 @@ STACKLESS_TEST("select takes turns and select_first does not") {
   channel<int> a(100);
   channel<int> b(100);
   for (int i = 0; i < 100; ++i) {
-    a.try_send(i);
-    b.try_send(i);
+    (void)a.try_send(i);
+    (void)b.try_send(i);
   }
   int from_a = 0;
   for (int i = 0; i < 100; ++i) {

@@ -73,7 +73,7 @@ STACKLESS_TEST("channel: waiting to receive") {
         (void)co_await c.receive();
         log.push_back(name);
       },
-      [&] { c.try_send(1); }, [] {}, traits
+      [&] { (void)c.try_send(1); }, [] {}, traits
   );
   CHECK(c.balance() == 0);
 }
@@ -94,7 +94,7 @@ STACKLESS_TEST("channel: waiting to send") {
 
 STACKLESS_TEST("buffered channel: waiting for room") {
   channel<int> c(1);
-  c.try_send(0);
+  (void)c.try_send(0);
   waiting_traits traits;
   traits.passed_on = false;  // it was sent
   co_await check_waiting(
@@ -118,7 +118,7 @@ STACKLESS_TEST("channel ends: waiting to receive and to send") {
         (void)co_await receives.receive();
         log.push_back(name);
       },
-      [&] { sends.try_send(1); }, [] {}, traits
+      [&] { (void)sends.try_send(1); }, [] {}, traits
   );
   co_await check_waiting(
       [&](log_type& log, std::string name) -> task<> {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/sync_core.hpp>
 
 #include <concepts>
@@ -194,7 +195,7 @@ class feed_awaiter : public sync_awaiter<feed_core> {
 };
 
 template <class Awaiter>
-class [[nodiscard("an operation happens only when it is awaited")]] feed_operation {
+class [[STACKLESS_OPERATION]] feed_operation : public awaited_once {
  public:
   explicit feed_operation(feed_receiver& receiver) noexcept : receiver_(receiver) {}
   Awaiter make_awaiter() const { return Awaiter(receiver_); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_resource.hpp>
 #include <stackless/detail/scheduler_core.hpp>
 
@@ -16,7 +17,7 @@ class io_awaiter;
 
 /// One I/O operation as it is awaited: the base of the operations in `io`. It stays where the
 /// user's expression made it, and may be awaited again once it has completed.
-class io_call {
+class io_call : public awaited_once {
  public:
   io_call(const io_call&) = delete;
   io_call& operator=(const io_call&) = delete;

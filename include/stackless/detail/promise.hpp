@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/error_trace.hpp>
 #include <stackless/detail/foreign_wait.hpp>
 #include <stackless/detail/frame_slab.hpp>
@@ -15,6 +16,7 @@ namespace stackless::inline STACKLESS_ABI {
 
 template <class T>
 class task;
+class any_tasklet;
 
 namespace detail {
 
@@ -62,6 +64,8 @@ class promise_base : public frame {
   // A prvalue awaiter: GCC 12 moves awaiters that are returned by reference.
   template <awaitable_operation Operation>
   auto await_transform(Operation&& operation) noexcept(noexcept(operation.make_awaiter())) {
+    if constexpr (std::derived_from<std::remove_cvref_t<Operation>, awaited_once>)
+      operation.is_awaited();
     return operation.make_awaiter();
   }
 
@@ -70,6 +74,22 @@ class promise_base : public frame {
     requires(!awaitable_operation<Awaitable> && foreign_awaitable<Awaitable>)
   foreign_awaiter<Awaitable> await_transform(Awaitable&& awaitable) {
     return foreign_awaiter<Awaitable>(std::forward<Awaitable>(awaitable));
+  }
+
+  // For what cannot be awaited: says why.
+  template <class Other>
+    requires(!awaitable_operation<Other> && !foreign_awaitable<Other>)
+  std::suspend_never await_transform(const Other&) {
+    static_assert(
+        !std::derived_from<Other, any_tasklet>,
+        "a tasklet runs by itself; to wait for its end: co_await t.join()"
+    );
+    static_assert(
+        std::derived_from<Other, any_tasklet>, "this cannot be awaited: a task awaits tasks, "
+                                               "operations of this library, and awaitables of "
+                                               "others"
+    );
+    return {};
   }
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/history.hpp>
 #include <stackless/detail/intrusive_list.hpp>
 #include <stackless/detail/promise.hpp>
@@ -204,7 +205,7 @@ class plain_sync_awaiter : public sync_awaiter<Core> {
 };
 
 template <class Core>
-class [[nodiscard("an operation happens only when it is awaited")]] sync_operation {
+class [[STACKLESS_OPERATION]] sync_operation : public awaited_once {
  public:
   sync_operation(Core& core, wait_kind kind) noexcept : core_(core), kind_(kind) {}
   plain_sync_awaiter<Core> make_awaiter() const noexcept {

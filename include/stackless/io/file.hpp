@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/descriptor.hpp>
 #include <stackless/io/error.hpp>
@@ -194,8 +195,7 @@ class file {
 };
 
 /// What `open` returns, to be awaited: gives the file.
-class [[nodiscard("an operation happens only when it is awaited")]] open_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] open_operation final : public detail::io_call {
  public:
   open_operation(std::string path, open_mode mode, open_options options, std::error_code* error);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_awaiter.hpp>
 
 #include <array>
@@ -54,8 +55,7 @@ struct file_status {
 enum class symlinks : std::uint8_t { follow, keep };
 
 /// What `status` returns, to be awaited: gives the `file_status`.
-class [[nodiscard("an operation happens only when it is awaited")]] status_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] status_operation final : public detail::io_call {
  public:
   status_operation(std::string path, symlinks links, std::error_code* error);
   status_operation(detail::io_resource* file, std::error_code* error) noexcept;

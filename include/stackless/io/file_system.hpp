@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_awaiter.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/file_status.hpp>
@@ -21,8 +22,7 @@ namespace stackless::inline STACKLESS_ABI::io {
 // `std::errc::invalid_argument`.
 
 /// A single operation on paths, to be awaited.
-class [[nodiscard("an operation happens only when it is awaited")]] path_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] path_operation final : public detail::io_call {
  public:
   path_operation(
       detail::io_code code,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_awaiter.hpp>
 #include <stackless/io/bytes.hpp>
 
@@ -14,8 +15,7 @@ namespace stackless::inline STACKLESS_ABI::io {
 
 /// A single read or write, to be awaited: gives the number of bytes moved. Made by the functions of
 /// files and streams.
-class [[nodiscard("an operation happens only when it is awaited")]] transfer_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] transfer_operation final : public detail::io_call {
  public:
   transfer_operation(
       detail::io_code code,
@@ -45,8 +45,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] transfer_ope
 
 /// A transfer of all the bytes of a buffer, to be awaited. The engine goes on by itself after a
 /// part that the kernel has moved; the tasklet runs again when all have, or none will.
-class [[nodiscard("an operation happens only when it is awaited")]] whole_transfer_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] whole_transfer_operation final : public detail::io_call {
  public:
   whole_transfer_operation(
       detail::io_code code,
@@ -82,8 +81,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] whole_transf
 /// A read into, or a write from, several buffers one after the other: gives the number of bytes
 /// moved. Made by the functions of files. The buffers are noted when it is made; of more than 1024,
 /// which is the system's limit, the first are taken.
-class [[nodiscard("an operation happens only when it is awaited")]] vectored_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] vectored_operation final : public detail::io_call {
  public:
   vectored_operation(
       detail::io_resource* resource,
@@ -116,8 +114,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] vectored_ope
 };
 
 /// A single operation without a result, to be awaited.
-class [[nodiscard("an operation happens only when it is awaited")]] plain_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] plain_operation final : public detail::io_call {
  public:
   plain_operation(
       detail::io_code code,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_awaiter.hpp>
 
 #include <concepts>
@@ -63,7 +64,7 @@ namespace stackless::inline STACKLESS_ABI::io {
 /// io_uring in the kernel's. A source, as every operation: while one is waited for, nothing is a
 /// deadlock.
 /// Allocates one record a wait.
-class [[nodiscard("an operation happens only when it is awaited")]] readiness_operation {
+class [[STACKLESS_OPERATION]] readiness_operation : public detail::awaited_once {
  public:
   readiness_operation(
       detail::io_resource* resource, detail::readiness what, std::error_code* error

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/operation.hpp>
 #include <stackless/io/readiness.hpp>
 #include <stackless/task.hpp>
 
 #include <array>
+#include <csignal>  // SIGINT and the others
 #include <cstddef>
 #include <initializer_list>
 #include <system_error>
@@ -47,8 +49,7 @@ class signal_set {
 };
 
 /// What `signal_set::wait` returns, to be awaited: gives the signal's number.
-class [[nodiscard("an operation happens only when it is awaited")]] signal_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] signal_operation final : public detail::io_call {
  public:
   signal_operation(detail::io_resource* resource, std::error_code* error) noexcept;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/io/address.hpp>
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/error.hpp>
@@ -94,8 +95,7 @@ struct listen_options {
 );
 
 /// What `accept` returns, to be awaited: gives the connection.
-class [[nodiscard("an operation happens only when it is awaited")]] accept_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] accept_operation final : public detail::io_call {
  public:
   accept_operation(detail::io_resource* listener, std::error_code* error) noexcept;
 
@@ -112,8 +112,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] accept_opera
 };
 
 /// What `connect_tcp` returns, to be awaited: gives the connection.
-class [[nodiscard("an operation happens only when it is awaited")]] connect_operation final
-    : public detail::io_call {
+class [[STACKLESS_OPERATION]] connect_operation final : public detail::io_call {
  public:
   connect_operation(const socket_address& address, std::error_code* error);
 

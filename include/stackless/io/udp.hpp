@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_message.hpp>
 #include <stackless/io/address.hpp>
 #include <stackless/io/bytes.hpp>
@@ -158,8 +159,7 @@ struct received_datagram {
 };
 
 /// What `send` and `send_to` return, to be awaited.
-class [[nodiscard("an operation happens only when it is awaited")]] send_datagram_operation final
-    : public detail::message_call {
+class [[STACKLESS_OPERATION]] send_datagram_operation final : public detail::message_call {
  public:
   send_datagram_operation(
       detail::io_resource* socket,
@@ -180,8 +180,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] send_datagra
 };
 
 /// What `receive_from` returns, to be awaited: gives a `received_datagram`.
-class [[nodiscard("an operation happens only when it is awaited")]] receive_datagram_operation final
-    : public detail::message_call {
+class [[STACKLESS_OPERATION]] receive_datagram_operation final : public detail::message_call {
  public:
   receive_datagram_operation(
       detail::io_resource* socket, mutable_bytes into, std::error_code* error
@@ -197,8 +196,7 @@ class [[nodiscard("an operation happens only when it is awaited")]] receive_data
 };
 
 /// What `receive` returns, to be awaited: gives the datagram's size.
-class [[nodiscard("an operation happens only when it is awaited"
-)]] receive_whole_datagram_operation final : public detail::message_call {
+class [[STACKLESS_OPERATION]] receive_whole_datagram_operation final : public detail::message_call {
  public:
   receive_whole_datagram_operation(
       detail::io_resource* socket, mutable_bytes into, std::error_code* error

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_message.hpp>
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/descriptor.hpp>
@@ -122,8 +123,7 @@ class received_unix_datagram {
 };
 
 /// What `receive_from` returns, to be awaited: gives a `received_unix_datagram`.
-class [[nodiscard("an operation happens only when it is awaited"
-)]] receive_unix_datagram_operation final : public detail::message_call {
+class [[STACKLESS_OPERATION]] receive_unix_datagram_operation final : public detail::message_call {
  public:
   receive_unix_datagram_operation(
       detail::io_resource* socket, mutable_bytes into, std::error_code* error

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/sync/mutex.hpp>
 
 #include <cstddef>
@@ -47,7 +48,7 @@ class notify_awaiter : public sync_awaiter<condition_core> {
   mutex_guard& lock_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] notify_operation {
+class [[STACKLESS_OPERATION]] notify_operation : public awaited_once {
  public:
   notify_operation(condition_core& core, mutex_guard& lock) noexcept : core_(core), lock_(lock) {}
   notify_awaiter make_awaiter() const noexcept { return {core_, lock_}; }

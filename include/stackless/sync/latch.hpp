@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/sync_core.hpp>
 
 #include <cstddef>
@@ -73,7 +74,7 @@ class barrier_awaiter : public sync_awaiter<barrier_core> {
   bool was_last_ = false;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] barrier_operation {
+class [[STACKLESS_OPERATION]] barrier_operation : public awaited_once {
  public:
   explicit barrier_operation(barrier_core& core) noexcept : core_(core) {}
   barrier_awaiter make_awaiter() const noexcept { return barrier_awaiter(core_); }

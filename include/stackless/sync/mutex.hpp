@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/sync_core.hpp>
 #include <stackless/error.hpp>
 #include <stackless/task.hpp>
@@ -150,7 +151,7 @@ class lock_awaiter : public sync_awaiter<mutex_core> {
   }
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] lock_operation {
+class [[STACKLESS_OPERATION]] lock_operation : public awaited_once {
  public:
   explicit lock_operation(mutex_core& core) noexcept : core_(core) {}
   lock_awaiter make_awaiter() const noexcept { return lock_awaiter(core_); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/structured.hpp>
 #include <stackless/sync/mutex.hpp>
 
@@ -23,7 +24,7 @@ class once_awaiter : public sync_awaiter<mutex_core> {
   site caller_;
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] once_operation {
+class [[STACKLESS_OPERATION]] once_operation : public awaited_once {
  public:
   once_operation(mutex_core& core, site caller) noexcept : core_(core), caller_(caller) {}
   once_awaiter make_awaiter() const noexcept { return once_awaiter(core_, caller_); }

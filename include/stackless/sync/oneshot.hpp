@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/result_slot.hpp>
 #include <stackless/detail/sync_core.hpp>
 #include <stackless/error.hpp>
@@ -66,7 +67,7 @@ class oneshot_awaiter : public sync_awaiter<oneshot_core> {
 };
 
 template <class T>
-class [[nodiscard("an operation happens only when it is awaited")]] oneshot_operation {
+class [[STACKLESS_OPERATION]] oneshot_operation : public awaited_once {
  public:
   explicit oneshot_operation(oneshot_state<T>& state) noexcept : state_(state) {}
   oneshot_awaiter<T> make_awaiter() const noexcept { return oneshot_awaiter<T>(state_); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/sync_core.hpp>
 
 #include <cstddef>
@@ -79,7 +80,7 @@ class acquire_awaiter : public sync_awaiter<semaphore_core> {
   }
 };
 
-class [[nodiscard("an operation happens only when it is awaited")]] acquire_operation {
+class [[STACKLESS_OPERATION]] acquire_operation : public awaited_once {
  public:
   explicit acquire_operation(semaphore_core& core) noexcept : core_(core) {}
   acquire_awaiter make_awaiter() const noexcept { return acquire_awaiter(core_); }

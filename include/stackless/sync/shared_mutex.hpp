@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/sync_core.hpp>
 
 #include <cstddef>
@@ -87,7 +88,7 @@ class shared_lock_awaiter : public sync_awaiter<shared_mutex_core> {
 };
 
 template <bool Shared>
-class [[nodiscard("an operation happens only when it is awaited")]] shared_lock_operation {
+class [[STACKLESS_OPERATION]] shared_lock_operation : public awaited_once {
  public:
   explicit shared_lock_operation(shared_mutex_core& core) noexcept : core_(core) {}
   shared_lock_awaiter<Shared> make_awaiter() const noexcept {
