@@ -115,7 +115,7 @@ sl::task<> poll(std::string path, std::size_t room) {
   while (first.alive() || second.alive()) co_await sl::drain_ready();
   for (read_request* request : {&header, &body}) {
     if (!request->is_complete) continue;
-    (void)request->reply.try_send(request->result);  // the mistake: nobody looks at what became of it
+    (void)request->reply.try_send(request->result);  // the mistake: nobody asks what became of it
   }
 
   co_await shown.join();
