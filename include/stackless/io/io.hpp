@@ -8,6 +8,7 @@
 #include <stackless/io/bytes.hpp>
 #include <stackless/io/copy.hpp>
 #include <stackless/io/descriptor.hpp>
+#include <stackless/io/directory_watch.hpp>
 #include <stackless/io/duplex.hpp>
 #include <stackless/io/error.hpp>
 #include <stackless/io/file.hpp>
