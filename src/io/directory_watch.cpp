@@ -137,8 +137,8 @@ class raw_event {
 std::optional<directory_event> translate(const raw_event& raw, watched_directories& directories) {
   const inotify_event head = raw.head();
   const auto* const known =
-      std::find_if(change_bits.begin(), change_bits.end(), [&](const change_bit& one) {
-        return (head.mask & one.bit) != 0;
+      std::find_if(change_bits.begin(), change_bits.end(), [mask = head.mask](const auto& one) {
+        return (mask & one.bit) != 0;
       });
   if (known == change_bits.end()) return std::nullopt;
   if (known->change == directory_change::overflow)
