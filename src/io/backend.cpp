@@ -1,6 +1,7 @@
 #include <stackless/detail/io_port.hpp>
 #include <stackless/scheduler_options.hpp>
 
+#include "buffer_pool_state.hpp"
 #include "epoll_backend.hpp"
 #include "uring_backend.hpp"
 #include "uring_features.hpp"
@@ -58,6 +59,24 @@ std::unique_ptr<io_backend> make_io_backend(const scheduler_options& options) {
     );
   } catch (const std::system_error& error) {  // an old kernel, a sandbox, a memory limit
     return chosen(std::make_unique<epoll_backend>(), error.what());
+  }
+}
+
+void io_backend::adopt(buffer_pool_state& pool) noexcept {
+  pools_.push_back(pool);
+  pool.enter(*this);
+  lend(pool);
+}
+
+void io_backend::forget(buffer_pool_state& pool) noexcept {
+  intrusive_list<buffer_pool_state>::remove(pool);
+}
+
+void io_backend::release_pools() noexcept {
+  while (!pools_.empty()) {
+    buffer_pool_state& pool = pools_.front();
+    pool.leave();
+    forget(pool);
   }
 }
 

@@ -90,6 +90,7 @@ task<> send_descriptor(io_resource* socket, int descriptor) {
 
 task<io::owned_descriptor> receive_descriptor(io_resource* socket, no_bytes meaning) {
   check_current_tasklet();
+  check_not_pooled(socket);
   const io_reference resource(socket);
   for (;;) {
     io::owned_descriptor got;

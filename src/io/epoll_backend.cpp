@@ -71,6 +71,7 @@ epoll_backend::epoll_backend() : pool_(perform_blocking, *this) {
 
 epoll_backend::~epoll_backend() {
   pool_.stop();
+  release_pools();
   ::close(wake_descriptor_);
   ::close(epoll_);
   finish_abandoned();

@@ -42,6 +42,7 @@ const char* name_of(io_code code) noexcept {
     return "connect";
   case io_code::receive:
   case io_code::receive_message:
+  case io_code::receive_many:
     return "receive";
   case io_code::send:
   case io_code::send_message:
@@ -96,6 +97,10 @@ bool io_operation::advance(int outcome) noexcept {
 }
 
 void io_operation::complete(int outcome) noexcept {
+  if (owner != nullptr) {
+    owner->completed(outcome);
+    return;
+  }
   if (abandoned) {
     drop_readiness(*record);
     return;
@@ -195,6 +200,7 @@ io_call::io_call(io_code code, io_resource* resource, std::error_code* error) no
 
 bool io_call::ready() {
   check_attention(*running_scheduler().current());
+  if ((directions_ & reading) != 0) check_not_pooled(resource_.get());
   if (operation_.waiter != nullptr)
     throw_misuse("an I/O operation was awaited that another tasklet is awaiting");
   if (refused()) return true;

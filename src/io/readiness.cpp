@@ -1,6 +1,7 @@
 #include <stackless/io/readiness.hpp>
 
 #include "failure.hpp"
+#include "resource.hpp"
 #include "system_call.hpp"
 
 #include <cerrno>
@@ -72,12 +73,14 @@ bool readiness_awaiter::refused() noexcept {
 bool readiness_awaiter::await_ready() {
   scheduler_core& core = running_scheduler();
   check_attention(*core.current());
+  if (what_ == readiness::to_read) check_not_pooled(resource_.get());
   if (refused()) return true;
   core.check_switch_trap(core.others_can_run());
   return false;
 }
 
 bool readiness_awaiter::select_ready(site) {
+  if (what_ == readiness::to_read) check_not_pooled(resource_.get());
   (void)active_scheduler->io();  // it is misuse without an engine, whether ready or not
   if (refused()) return true;
   io_operation once(io_code::poll);

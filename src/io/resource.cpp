@@ -6,6 +6,7 @@
 
 #include "failure.hpp"
 #include "native_address.hpp"
+#include "stream_receiver.hpp"
 
 #include <cerrno>
 #include <concepts>
@@ -19,6 +20,10 @@ namespace stackless::inline STACKLESS_ABI::detail {
 // io_resource
 // --------------------------------------------------------------------------------------
 
+io_resource::~io_resource() {
+  delete receiver;
+}
+
 void io_resource::operation_finished() noexcept {
   if (--in_flight != 0) return;
   if (wait* w = std::exchange(closer, nullptr)) {
@@ -30,6 +35,7 @@ void io_resource::operation_finished() noexcept {
 
 void io_resource::abandon() noexcept {
   abandoned_ = true;
+  if (receiver != nullptr) receiver->handle_gone();
   // An asynchronous close under way finishes by itself.
   if (in_flight == 0 && closer == nullptr && descriptor >= 0)
     ::close(std::exchange(descriptor, -1));
@@ -169,12 +175,18 @@ task<> close_resource(io_resource* resource, std::error_code* error) {
   const io_reference keep(resource);
   resource->closing = true;
   const close_guard guard(*resource);
+  if (resource->receiver != nullptr) resource->receiver->begin_close();
   if (resource->in_flight != 0) {
     cancel_operations_of(*resource);
     co_await idle_operation(*resource);
     if (resource->descriptor < 0) co_return;  // the handle was destroyed meanwhile
   }
   co_await close_operation(*resource, error);
+}
+
+void check_not_pooled(const io_resource* resource) {
+  if (resource != nullptr && resource->receiver != nullptr)
+    throw_misuse("a stream that was received from with a buffer_pool is read by receive alone");
 }
 
 void check_current_tasklet() {

@@ -28,6 +28,12 @@ transfer_operation socket_stream::read_some(mutable_bytes into, std::error_code&
 transfer_operation socket_stream::read_some(mutable_bytes into, std::size_t* done) noexcept {
   return transfer_operation(io_code::receive, handle_.get(), into, here, nullptr, done);
 }
+receive_operation socket_stream::receive(buffer_pool& pool) noexcept {
+  return {handle_.get(), pool, nullptr};
+}
+receive_operation socket_stream::receive(buffer_pool& pool, std::error_code& error) noexcept {
+  return {handle_.get(), pool, &error};
+}
 transfer_operation socket_stream::write_some(const_bytes from) noexcept {
   return transfer_operation(io_code::send, handle_.get(), from, here, nullptr);
 }

@@ -237,6 +237,8 @@ int attempt(const io_operation& o, bool connecting) noexcept {
   case io_code::resize:
   case io_code::call:
     return perform_blocking(o);
+  case io_code::receive_many:  // never asked of engines without provided buffers
+    return -EINVAL;
   case io_code::read:
   case io_code::write:
   case io_code::read_vectored:

@@ -1,5 +1,7 @@
 #include "uring_backend.hpp"
 
+#include "buffer_pool_state.hpp"
+#include "buffer_ring.hpp"
 #include "system_call.hpp"
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -169,6 +172,11 @@ void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
         static_cast<off_t>(o.size)
     );
     break;
+  case io_code::receive_many:
+    io_uring_prep_recv(entry, o.descriptor, nullptr, 0, 0);
+    entry->flags |= IOSQE_BUFFER_SELECT;
+    entry->buf_group = static_cast<std::uint16_t>(o.other);
+    break;
   case io_code::resize:
   case io_code::call:
     break;  // on a thread
@@ -196,6 +204,8 @@ uring_backend::uring_backend(const uring_features& features, unsigned entries)
   try {
     on_threads_ = features.require(ring_);
     can_splice_ = features.can_splice(ring_);
+    can_lend_ = features.can_lend_buffers();
+    receive_many_flag_ = features.receive_many_flag();
     // Blocking: kernels differ in whether they wait on a non-blocking descriptor.
     wake_descriptor_ = ::eventfd(0, EFD_CLOEXEC);
     if (wake_descriptor_ == -1) throw_unavailable(errno, "eventfd");
@@ -211,7 +221,9 @@ uring_backend::~uring_backend() {
   pool_.stop();
   // The kernel is not to write into `wake_count_` once it is gone. Ending the ring alone is
   // asynchronous.
-  for (int attempt = 0; wake_armed_ && attempt < 100; ++attempt) {
+  background().for_each([this](io_operation& operation) { cancel(operation); });
+  for (int attempt = 0; (wake_armed_ || !background().empty()) && attempt < 100; ++attempt) {
+    if (!cancel_backlog_.empty()) enqueue_backlog();
     if (io_uring_sqe* entry = next_entry()) {
       io_uring_prep_cancel64(entry, wake_read, 0);
       io_uring_sqe_set_data64(entry, cancel_request);
@@ -219,6 +231,7 @@ uring_backend::~uring_backend() {
     if (io_uring_submit_and_wait(&ring_, 1) == -EEXIST) break;  // on another thread than it ran on
     reap();
   }
+  release_pools();
   io_uring_queue_exit(&ring_);
   ::close(wake_descriptor_);
   if (host_descriptor_ != -1) ::close(host_descriptor_);
@@ -277,6 +290,7 @@ void uring_backend::enqueue(io_operation& operation) noexcept {
     );
   } else {
     prepare(entry, operation);
+    if (operation.code == io_code::receive_many) entry->ioprio |= receive_many_flag_;
   }
   io_uring_sqe_set_data64(entry, user_data_of(operation));
 }
@@ -425,18 +439,39 @@ void uring_backend::reap() noexcept {
     const unsigned count = io_uring_peek_batch_cqe(&ring_, batch.data(), batch.size());
     if (count == 0) return;
     for (unsigned i = 0; i < count; ++i) prefetch_operation(batch[i]->user_data);
-    for (unsigned i = 0; i < count; ++i) on_completion(batch[i]->user_data, batch[i]->res);
+    for (unsigned i = 0; i < count; ++i) on_completion(*batch[i]);
     io_uring_cq_advance(&ring_, count);
   }
 }
 
-void uring_backend::on_completion(std::uint64_t user_data, int result) noexcept {
+void uring_backend::lend(buffer_pool_state& pool) noexcept {
+  if (!can_lend_) return;
+  if (auto ring = buffer_ring::make(ring_, pool.count(), next_group_)) {
+    next_group_ = static_cast<std::uint16_t>(ring->group() + 1);
+    pool.lend_through(std::move(ring));
+  }
+}
+
+void uring_backend::on_part(io_operation& operation, const io_uring_cqe& completion) noexcept {
+  const bool goes_on = (completion.flags & IORING_CQE_F_MORE) != 0;
+  if ((completion.flags & IORING_CQE_F_BUFFER) != 0)
+    operation.owner->part(completion.flags >> IORING_CQE_BUFFER_SHIFT, completion.res);
+  if (!goes_on) finish(operation, completion.res);
+}
+
+void uring_backend::on_completion(const io_uring_cqe& completion) noexcept {
+  const std::uint64_t user_data = completion.user_data;
+  int result = completion.res;
   if (user_data == cancel_request || user_data == LIBURING_UDATA_TIMEOUT) return;
   if (user_data == wake_read) {
     wake_armed_ = false;
     return;
   }
   auto& operation = *reinterpret_cast<io_operation*>(user_data);
+  if (operation.code == io_code::receive_many) {
+    on_part(operation, completion);
+    return;
+  }
   std::uint16_t& state = operation.backend_state;
   const bool was_poll = (state & awaits_readiness) != 0;
   state &= static_cast<std::uint16_t>(~awaits_readiness);

@@ -27,6 +27,9 @@ class uring_backend final : public io_backend {
     return can_splice_ || (code != io_code::splice_in && code != io_code::splice_out);
   }
 
+ protected:
+  void lend(buffer_pool_state& pool) noexcept override;
+
  private:
   [[nodiscard]] io_uring_sqe* next_entry() noexcept;
   void enqueue(io_operation& operation) noexcept;
@@ -38,7 +41,8 @@ class uring_backend final : public io_backend {
   [[nodiscard]] bool kernel_has_work() const noexcept;
   void wait(std::optional<std::chrono::nanoseconds> timeout);
   void reap() noexcept;
-  void on_completion(std::uint64_t user_data, int result) noexcept;
+  void on_completion(const io_uring_cqe& completion) noexcept;
+  void on_part(io_operation& operation, const io_uring_cqe& completion) noexcept;
   void finish(io_operation& operation, int result) noexcept;
 
   io_uring ring_{};
@@ -51,6 +55,9 @@ class uring_backend final : public io_backend {
   std::atomic<int> host_descriptor_{-1};  // `wake` may come from another thread
   bool wake_armed_ = false;
   bool can_splice_ = false;
+  bool can_lend_ = false;
+  std::uint16_t receive_many_flag_ = 0;
+  std::uint16_t next_group_ = 0;
   std::uint64_t wake_count_ = 0;  // the kernel reads the eventfd into it
   io_code_set on_threads_;
   thread_pool pool_;

@@ -25,9 +25,9 @@ struct optional_opcode {
 };
 
 constexpr std::array optional_features{
-    std::string_view("defer_taskrun"),
-    std::string_view("coop_taskrun"),
-    std::string_view("splice"),
+    std::string_view("defer_taskrun"),  std::string_view("coop_taskrun"),
+    std::string_view("splice"),         std::string_view("pbuf_ring"),
+    std::string_view("recv_multishot"),
 };
 
 // The newest is of Linux 5.11.
@@ -135,6 +135,15 @@ io_code_set uring_features::require(io_uring& ring) const {
     if (io_uring_opcode_supported(probe.get(), code) == 0 || masked(name))
       on_threads.set(static_cast<std::size_t>(operation));
   return on_threads;
+}
+
+bool uring_features::can_lend_buffers() const noexcept {
+  return !masked("pbuf_ring");
+}
+
+std::uint16_t uring_features::receive_many_flag() const noexcept {
+  constexpr std::uint16_t unknown = 1U << 15U;
+  return masked("recv_multishot") ? unknown : std::uint16_t{IORING_RECV_MULTISHOT};
 }
 
 bool uring_features::can_splice(io_uring& ring) const noexcept {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <bitset>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,11 @@ class uring_features {
 
   /// IORING_OP_SPLICE: of Linux 5.7, but a sandbox may forbid it.
   [[nodiscard]] bool can_splice(io_uring& ring) const noexcept;
+
+  /// Rings of buffers that both map, unless they are hidden: their registration tells (Linux 5.19).
+  [[nodiscard]] bool can_lend_buffers() const noexcept;
+  /// What makes a receive go on by itself (Linux 6.0); hidden, a flag that no kernel knows.
+  [[nodiscard]] std::uint16_t receive_many_flag() const noexcept;
 
  private:
   [[nodiscard]] bool masked(std::string_view name) const noexcept;

@@ -2,6 +2,7 @@
 
 #include <stackless/detail/wait.hpp>
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,7 @@ struct scheduler_options;
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
+class buffer_pool_state;
 class io_resource;
 class scheduler_core;
 struct readiness_record;
@@ -49,7 +51,8 @@ enum class io_code : std::uint8_t {
   resize,           ///< descriptor, size
   call,             ///< data = a blocking_call
   splice_in,        ///< descriptor, offset, length, other = the write end of a pipe with room
-  splice_out        ///< descriptor, offset, length, other = the read end of a pipe with bytes
+  splice_out,       ///< descriptor, offset, length, other = the read end of a pipe with bytes
+  receive_many  ///< descriptor, other = a group of provided buffers; part after part to its owner
 };
 
 /// What the kernel has no asynchronous form of: performed on a thread of the engine.
@@ -68,6 +71,22 @@ class blocking_call {
   ~blocking_call() = default;
 };
 
+/// Who has an operation that goes on between awaits, and completes to it.
+class operation_owner {
+ public:
+  operation_owner(const operation_owner&) = delete;
+  operation_owner& operator=(const operation_owner&) = delete;
+
+  /// One result of several: the engine has filled `buffer`, with `outcome` bytes.
+  virtual void part(std::uint32_t buffer, int outcome) noexcept = 0;
+  /// The last. With an outcome > 0 nothing has happened: the kernel has stopped by itself.
+  virtual void completed(int outcome) noexcept = 0;
+
+ protected:
+  operation_owner() noexcept = default;
+  ~operation_owner() = default;
+};
+
 /// The larger a single transfer, the longer it cannot be cancelled; and the kernel's limit is 2
 /// GiB.
 inline constexpr std::size_t longest_transfer = std::size_t{1} << 30;
@@ -82,6 +101,7 @@ class io_operation final : public wait_object, public list_hook {
   bool cancel_requested = false;
   bool silent = false;              ///< counted in `scheduler_core::silent_sources`
   bool abandoned = false;           ///< nobody waits for it any more, nor ever will
+  bool background = false;          ///< it is no source: its owner counts who waits
   std::uint16_t backend_state = 0;  ///< the backend's own; zero when it takes the operation
   int descriptor = -1;
   int other = -1;  ///< what is not waited for
@@ -98,6 +118,7 @@ class io_operation final : public wait_object, public list_hook {
   wait* waiter = nullptr;                ///< null once it is complete
   io_operation* backend_next = nullptr;  ///< the backend's own
   readiness_record* record = nullptr;    ///< whose it is, if it may be left before it is complete
+  operation_owner* owner = nullptr;      ///< to be told in place of a waiter
 
   explicit io_operation(io_code what) noexcept : code(what) {}
 
@@ -175,7 +196,24 @@ class io_backend {
     cancel(operation);
   }
   /// There is no operation, nor anything left of one: a `poll` would have nothing to do.
-  [[nodiscard]] bool idle() const noexcept { return in_flight_ == 0 && abandoned_.empty(); }
+  [[nodiscard]] bool idle() const noexcept {
+    return in_flight_ == 0 && abandoned_.empty() && background_.empty();
+  }
+
+  /// Somebody waits, or does no more, for what a background operation brings.
+  void wait_begins() noexcept { ++in_flight_; }
+  void wait_ends() noexcept { --in_flight_; }
+  /// Somebody waits for the end of a background operation: it counts as others do.
+  void wait_for(io_operation& operation) noexcept {
+    operation.background = false;
+    intrusive_list<io_operation>::remove(operation);
+    operations_.push_back(operation);
+    ++in_flight_;
+  }
+
+  /// Receives go into the buffers of this pool too, until either is gone.
+  void adopt(buffer_pool_state& pool) noexcept;
+  static void forget(buffer_pool_state& pool) noexcept;
 
   /// Operations taken and not yet completed, oldest first.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
@@ -187,25 +225,39 @@ class io_backend {
 
  protected:
   void taken(io_operation& operation) noexcept {
+    ++taken_in_all_;
+    if (operation.background) {
+      background_.push_back(operation);
+      return;
+    }
     operations_.push_back(operation);
     ++in_flight_;
-    ++taken_in_all_;
   }
   /// Ends the operation. It stays counted until its tasklet is in the ring (design: quiescence).
   void finished(io_operation& operation, int result) noexcept {
     intrusive_list<io_operation>::remove(operation);
-    const bool counted = !operation.abandoned;
+    const bool counted = !operation.abandoned && !operation.background;
     operation.complete(result);
     if (counted) --in_flight_;
   }
   /// For destructors: the kernel has forgotten them, or will not tell any more.
   void finish_abandoned() noexcept {
     while (!abandoned_.empty()) finished(abandoned_.front(), 0);
+    while (!background_.empty()) finished(background_.front(), -ECANCELED);
   }
+  [[nodiscard]] const intrusive_list<io_operation>& background() const noexcept {
+    return background_;
+  }
+  /// Lends the pool's buffers to the kernel, if it can do something with them.
+  virtual void lend(buffer_pool_state&) noexcept {}
+  /// For destructors, while the kernel still listens.
+  void release_pools() noexcept;
 
  private:
   intrusive_list<io_operation> operations_;
   intrusive_list<io_operation> abandoned_;
+  intrusive_list<io_operation> background_;
+  intrusive_list<buffer_pool_state> pools_;
   std::size_t in_flight_ = 0;
   std::uint64_t taken_in_all_ = 0;
   std::string reason_;

@@ -8,6 +8,8 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
+class stream_receiver;
+
 /// Which half of a stream an interrupted transfer has left at an unknown position.
 enum io_direction : std::uint8_t { reading = 1, writing = 2 };
 
@@ -40,9 +42,14 @@ class io_resource final : public wait_object {
   /// Whether offsets mean anything: io_uring ignores them on pipes.
   [[nodiscard]] bool is_seekable() noexcept;
 
+  /// Of a stream that was received from with a pool: nothing else may read it. Made by the first.
+  stream_receiver* receiver = nullptr;
+
   /// Who waits in `close()` for the operations in flight to end; one at most.
   wait* closer = nullptr;
 
+  /// Its handle is gone.
+  [[nodiscard]] bool is_abandoned() const noexcept { return abandoned_; }
   [[nodiscard]] bool is_stream() const noexcept { return kind_ == kind::stream; }
   [[nodiscard]] bool is_file() const noexcept { return kind_ == kind::file; }
 
@@ -54,7 +61,7 @@ class io_resource final : public wait_object {
   void describe(object_info& info, std::vector<const void*>& handles) const override;
 
  private:
-  ~io_resource() = default;
+  ~io_resource();
 
   std::string name_;  // empty: the kernel knows it
   std::uint32_t references_ = 1;

@@ -3,6 +3,7 @@
 // Everything for files and sockets.
 
 #include <stackless/io/address.hpp>
+#include <stackless/io/buffer_pool.hpp>
 #include <stackless/io/buffered_reader.hpp>
 #include <stackless/io/buffered_writer.hpp>
 #include <stackless/io/bytes.hpp>
@@ -18,6 +19,7 @@
 #include <stackless/io/pipe.hpp>
 #include <stackless/io/process.hpp>
 #include <stackless/io/readiness.hpp>
+#include <stackless/io/receive.hpp>
 #include <stackless/io/resolve.hpp>
 #include <stackless/io/signals.hpp>
 #include <stackless/io/socket_stream.hpp>

@@ -4,6 +4,7 @@
 #include <stackless/io/error.hpp>
 #include <stackless/io/operation.hpp>
 #include <stackless/io/readiness.hpp>
+#include <stackless/io/receive.hpp>
 #include <stackless/task.hpp>
 
 #include <cstddef>
@@ -36,6 +37,24 @@ class socket_stream {
   transfer_operation read_some(mutable_bytes into, std::error_code& error) noexcept;
   /// Adds to `done` what it moved, also when the tasklet is killed or cancelled at the same time.
   transfer_operation read_some(mutable_bytes into, std::size_t* done) noexcept;
+
+  /// Waits for data and gives what there is, up to a buffer's size, in a buffer of the pool; empty
+  /// when the peer has finished. A case for `select`. While it waits the stream holds no buffer.
+  ///
+  /// A stream that is received from with a pool stays so: another pool, `read_some`,
+  /// `read_exactly`, `readable` and all else that would read it raise `std::logic_error`. Where the
+  /// kernel can, bytes are received before anybody asks: at most 16 buffers of them, or an eighth
+  /// of the pool, and what the kernel adds before it has stopped.
+  ///
+  /// **Cancellation**: a cancel point, at once, also for `kill`. Nothing is lost: the next one gets
+  /// the bytes.
+  /// **Lifetime**: the pool must live until the operation is complete; the bytes as long as they
+  /// like. A stream that is destroyed is closed a loop turn later.
+  /// **Wakes**: those who wait for one stream, in the order in which they came. A source, unless
+  /// every buffer is in hands of the program.
+  /// Allocates once a stream.
+  receive_operation receive(buffer_pool& pool) noexcept;
+  receive_operation receive(buffer_pool& pool, std::error_code& error) noexcept;
 
   /// Waits for room and writes a part, or all.
   transfer_operation write_some(const_bytes from) noexcept;
