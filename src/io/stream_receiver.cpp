@@ -268,7 +268,6 @@ void stream_receiver::part(std::uint32_t buffer, int outcome) noexcept {
   append(slot, static_cast<std::uint32_t>(outcome));
   serve();
   if (queued_ >= most_queued(*pool_)) cancel();
-  if (pooled_ != 0 && pool_->anybody_starves()) (void)let_go();
 }
 
 bool stream_receiver::is_wanted() const noexcept {

@@ -359,6 +359,32 @@ TEST_CASE("a tasklet killed with its bytes at hand leaves them to the next") {
   });
 }
 
+TEST_CASE("bytes of a killed tasklet make room for one that waits for a buffer") {
+  on_each_backend([]() -> task<> {
+    io::buffer_pool pool(1, 64);
+    streams one;
+    streams two;
+    streams three;
+    one.send("1");
+    two.send("2");
+    three.send("3");
+    io::pooled_bytes kept = co_await one.ours.receive(pool);
+    auto read = [&](io::unix_stream* stream) -> task<std::string> {
+      co_return co_await text_of(*stream, pool);
+    };
+    auto victim = stackless::spawn(read, &two.ours);
+    auto other = stackless::spawn(read, &three.ours);
+    co_await settle();
+    kept.reset();  // the victim is given it, and has not run yet
+    co_await victim.kill();
+    std::string got = co_await other.join();
+    CHECK(got == "3");
+    got = co_await text_of(two.ours, pool);
+    CHECK(got == "2");
+    CHECK(pool.available() == 1);
+  });
+}
+
 TEST_CASE("an error comes after the bytes before it, once") {
   on_each_backend([]() -> task<> {
     io::buffer_pool pool(4, 64);
