@@ -313,6 +313,28 @@ TEST_CASE("a peer that sends faster than the program receives is told to wait") 
   });
 }
 
+TEST_CASE("a peer that sends a little at a time is told to wait as well") {
+  on_each_backend([]() -> task<> {
+    io::buffer_pool pool(64, 16);
+    streams pair;
+    auto waits = [&]() -> task<> { (void)co_await pair.ours.receive(pool); };
+    auto t = stackless::spawn(waits);
+    co_await settle();
+    co_await t.kill();
+    std::string data;
+    for (int i = 0; i < 100; ++i) {
+      const std::string piece = std::to_string(i) + ';';
+      data += piece;
+      pair.send(piece);
+      co_await settle();
+    }
+    CHECK(pool.available() >= 50);  // an eighth, and what came before it stopped
+    const std::string got = co_await all_of(pair.ours, pool, data.size());
+    CHECK(got == data);
+    CHECK(pool.available() == 64);
+  });
+}
+
 TEST_CASE("a cancelled receive loses nothing") {
   on_each_backend([]() -> task<> {
     io::buffer_pool pool(4, 64);
