@@ -29,8 +29,6 @@ using detail::io_resource;
 
 namespace {
 
-constexpr std::uint64_t here = detail::io_operation::current_position;
-
 std::error_code last_error() noexcept {
   return {errno, std::system_category()};
 }
