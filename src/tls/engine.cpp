@@ -164,6 +164,22 @@ tls_step tls_engine::read(io::mutable_bytes into, std::size_t& moved) {
   return settle(result, "read", true);
 }
 
+bool tls_engine::can_read() noexcept {
+  try {
+    check("read");
+    // Not SSL_pending: a record may be there that OpenSSL has not looked at, and one that it has
+    // may be no data.
+    const std::size_t before = filling_.size();
+    char first = 0;
+    std::size_t moved = 0;
+    const int result = ::SSL_peek_ex(ssl_.get(), &first, 1, &moved);
+    replies_ += filling_.size() - before;
+    return settle(result, "read", true) != tls_step::wants_input;
+  } catch (...) {
+    return true;
+  }
+}
+
 tls_step tls_engine::write(io::const_bytes from, std::size_t& moved) {
   check("write");
   if (close_sent())

@@ -36,6 +36,8 @@ class tls_engine {
 
   tls_step handshake();
   tls_step read(io::mutable_bytes into, std::size_t& moved);
+  /// Whether `read` would not want input. Takes a step for that, which may fail: `read` raises it.
+  [[nodiscard]] bool can_read() noexcept;
   /// Takes `longest_write` bytes at most.
   tls_step write(io::const_bytes from, std::size_t& moved);
   tls_step send_close();

@@ -166,6 +166,25 @@ task<> tls_session::read(io::mutable_bytes into, std::size_t* done) {
   }
 }
 
+task<bool> tls_session::read_available(io::mutable_bytes into, std::size_t* done) {
+  co_await handshake();
+  for (;;) {
+    if (engine_.can_read()) {
+      co_await read(into, done);
+      co_return true;
+    }
+    if (reading_turn_.is_locked()) co_return false;  // who has it gets what comes
+    if (engine_.replies_size() > reply_limit) co_await flush();
+    const bool more = co_await carrier_->can_read();
+    if (!more) co_return false;
+    co_await receive(engine_.inputs());
+  }
+}
+
+bool can_read(tls_session& session) {
+  return session.can_read();
+}
+
 task<> tls_session::write(io::const_bytes from, std::size_t* done) {
   co_await handshake();
   if (from.size() == 0) co_return;

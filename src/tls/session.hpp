@@ -28,6 +28,10 @@ class tls_session {
 
   task<> handshake();
   task<> read(io::mutable_bytes into, std::size_t* done);
+  /// As `read`, and true; or false, when it would wait for the peer.
+  task<bool> read_available(io::mutable_bytes into, std::size_t* done);
+  /// Whether `read` would not need the carrier.
+  [[nodiscard]] bool can_read() { return !established_ || engine_.can_read(); }
   task<> write(io::const_bytes from, std::size_t* done);
   task<> flush();
   task<> send_close();

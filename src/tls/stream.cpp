@@ -122,6 +122,15 @@ task<std::size_t> stream_base::read_some(io::mutable_bytes into) {
   co_return moved;
 }
 
+task<std::optional<std::size_t>> stream_base::read_what_is_there(io::mutable_bytes into) {
+  const auto keep = session("tls read");
+  check_whole(*keep, detail::reading, "tls read");
+  std::size_t moved = 0;
+  const bool taken = co_await keep->read_available(into, &moved);
+  if (!taken) co_return std::nullopt;
+  co_return moved;
+}
+
 task<std::size_t> stream_base::write_some(io::const_bytes from, std::size_t* done) {
   const auto keep = session("tls write");
   check_whole(*keep, detail::writing, "tls write");

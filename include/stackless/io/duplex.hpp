@@ -37,6 +37,12 @@ class duplex {
   auto read_exactly(mutable_bytes into, std::size_t* done = nullptr) {
     return input_.read_exactly(into, done);
   }
+  auto readable()
+    requires requires(Input& input) { input.readable(); }
+  {
+    return input_.readable();
+  }
+
   auto write_all(const_bytes from, std::size_t* done = nullptr) {
     return output_.write_all(from, done);
   }

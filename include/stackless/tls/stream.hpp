@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/tls_readable.hpp>
 #include <stackless/detail/tls_transport.hpp>
 #include <stackless/io/bytes.hpp>
 #include <stackless/task.hpp>
@@ -133,10 +134,11 @@ class stream_base {
   ~stream_base();
 
   [[nodiscard]] detail::tls_transport* carrier() const noexcept;
+  /// \throws io::io_error of a closed one
+  [[nodiscard]] std::shared_ptr<detail::tls_session> session(const char* operation) const;
+  task<std::optional<std::size_t>> read_what_is_there(io::mutable_bytes into);
 
  private:
-  [[nodiscard]] std::shared_ptr<detail::tls_session> session(const char* operation) const;
-
   std::shared_ptr<detail::tls_session> session_;
 };
 
@@ -150,6 +152,26 @@ concept transport =
       stream.write_some(from, done);
       stream.close();
     };
+
+/// What `readable` returns, to be awaited, alone or as a case of `select`. As
+/// `io::readiness_operation`.
+template <class Beneath>
+class [[nodiscard("an operation happens only when it is awaited")]] readable_operation {
+ public:
+  template <class Stream>
+  readable_operation(Stream& stream, std::shared_ptr<detail::tls_session> session)
+      : session_(std::move(session)), beneath_(stream.readable()) {}
+  readable_operation(const readable_operation&) = delete;
+  readable_operation& operator=(const readable_operation&) = delete;
+
+  [[nodiscard]] detail::tls_readable_awaiter<Beneath> make_awaiter() const {
+    return detail::tls_readable_awaiter<Beneath>(beneath_, session_);
+  }
+
+ private:
+  std::shared_ptr<detail::tls_session> session_;
+  Beneath beneath_;
+};
 
 /// TLS over a stream, which becomes its property. `read_some`, `write_some` and the rest are those
 /// of `stream_base`; `io::buffered_reader` and `io::buffered_writer` work on it.
@@ -175,6 +197,30 @@ class stream final : public stream_base {
   /// A server's. **Errors**: `std::logic_error` for a context of clients; `std::bad_alloc`.
   stream(Stream carrier, const context& how)
       : stream_base(make(std::move(carrier)), how, std::nullopt) {}
+
+  /// Waits until there is data, the end or an error to be read, or something has come beneath: a
+  /// part of a record, or the peer's own messages, for which `read_some` would wait on, and
+  /// `read_available` does not. A case for `select`, for the tasklet that reads; of streams over
+  /// one that has it. Before the handshake it is ready at once: a read does that.
+  ///
+  /// **Cancellation**, **Wakes**: as `io::readiness_operation`.
+  /// **Errors**: `std::errc::bad_file_descriptor` of a closed stream, `io::io_error` as beneath.
+  [[nodiscard]] auto readable()
+    requires detail::tells_readable<Stream>
+  {
+    auto keep = session("tls read");
+    return readable_operation<decltype(beneath().readable())>(beneath(), std::move(keep));
+  }
+
+  /// As `read_some` if that need not wait for the peer, else nothing. The first one waits for the
+  /// handshake all the same.
+  ///
+  /// **Cancellation**: a cancel point; it has taken nothing then.
+  task<std::optional<std::size_t>> read_available(io::mutable_bytes into)
+    requires detail::tells_readable<Stream>
+  {
+    return read_what_is_there(into);
+  }
 
   /// What is beneath. Reading it or writing to it by yourself is the end of the connection.
   /// **Lifetime**: of the stream; not to be asked for from a closed one.
