@@ -173,7 +173,6 @@ task<bool> tls_session::read_available(io::mutable_bytes into, std::size_t* done
       co_await read(into, done);
       co_return true;
     }
-    if (reading_turn_.is_locked()) co_return false;  // who has it gets what comes
     if (engine_.replies_size() > reply_limit) co_await flush();
     const bool more = co_await carrier_->can_read();
     if (!more) co_return false;
