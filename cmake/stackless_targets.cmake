@@ -32,6 +32,20 @@ if(STACKLESS_WERROR)
   list(APPEND stackless_warnings -Werror)
 endif()
 
+# stackless_precompile(TARGET PRIVATE|PUBLIC HEADER…): what every file of the target includes is parsed once. PUBLIC: other
+# targets reuse it.
+function(stackless_precompile target scope)
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+  if(CMAKE_CXX_COMPILER_LAUNCHER MATCHES "ccache")
+    # what ccache asks for with precompiled headers, beside its sloppiness setting (scripts/lib/common.sh)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      target_compile_options(${target} ${scope} -fpch-preprocess)
+    else()
+      target_compile_options(${target} ${scope} "SHELL:-Xclang -fno-pch-timestamp")
+    endif()
+  endif()
+endfunction()
+
 # stackless_own_target(TARGET): a target of this project, not of a dependency
 function(stackless_own_target target)
   target_compile_options(${target} PRIVATE ${stackless_warnings})

@@ -5,6 +5,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit
 jobs=$(nproc)
+test_jobs=$((2 * jobs))  # tests mostly wait
 
 section() { printf '\n== %s\n' "$*"; }
 

@@ -24,7 +24,7 @@ enum place : std::uint16_t {
   waits_for_readiness,
   waits_connected,
   in_pool,
-  is_cancelled
+  is_being_cancelled
 };
 
 [[noreturn]] void throw_system(const char* what) {
@@ -103,7 +103,7 @@ void epoll_backend::cancel(io_operation& operation) noexcept {
   default:
     return;  // the next poll sees it first
   }
-  operation.backend_state = is_cancelled;
+  operation.backend_state = is_being_cancelled;
   cancelled_.push(operation);
 }
 
