@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/tls_readable.hpp>
 #include <stackless/detail/tls_transport.hpp>
 #include <stackless/io/bytes.hpp>
@@ -155,12 +156,14 @@ concept transport =
 
 /// What `readable` returns, to be awaited, alone or as a case of `select`. As
 /// `io::readiness_operation`.
-template <class Beneath>
-class [[nodiscard("an operation happens only when it is awaited")]] readable_operation {
+template <std::derived_from<detail::awaited_once> Beneath>
+class [[STACKLESS_OPERATION]] readable_operation : public detail::awaited_once {
  public:
   template <class Stream>
   readable_operation(Stream& stream, std::shared_ptr<detail::tls_session> session)
-      : session_(std::move(session)), beneath_(stream.readable()) {}
+      : session_(std::move(session)), beneath_(stream.readable()) {
+    beneath_.is_awaited();  // if this one is
+  }
   readable_operation(const readable_operation&) = delete;
   readable_operation& operator=(const readable_operation&) = delete;
 
