@@ -183,6 +183,8 @@ void epoll_backend::begin(io_operation& operation) noexcept {
   case io_code::hard_link:
   case io_code::allocate:
   case io_code::resize:
+  case io_code::set_permissions:
+  case io_code::set_times:
   case io_code::call:
     offload(operation);
     return;

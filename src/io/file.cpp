@@ -207,6 +207,22 @@ plain_operation file::resize(std::uint64_t size, std::error_code& error) noexcep
   return plain_operation(io_code::resize, handle_.get(), here, size, 0, &error);
 }
 
+plain_operation file::set_permissions(unsigned permissions) noexcept {
+  return plain_operation(io_code::set_permissions, handle_.get(), here, 0, permissions, nullptr);
+}
+plain_operation file::set_permissions(unsigned permissions, std::error_code& error) noexcept {
+  return plain_operation(io_code::set_permissions, handle_.get(), here, 0, permissions, &error);
+}
+
+times_operation file::set_times(file_time accessed, file_time modified) noexcept {
+  return times_operation(handle_.get(), accessed, modified, nullptr);
+}
+times_operation file::set_times(
+    file_time accessed, file_time modified, std::error_code& error
+) noexcept {
+  return times_operation(handle_.get(), accessed, modified, &error);
+}
+
 // Plain functions
 // ----------------------------------------------------------------------------------
 

@@ -37,6 +37,14 @@ io::direct_alignment alignment_of(const struct statx& native) noexcept {
 
 }  // namespace
 
+timespec native_time(io::file_time time) noexcept {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  timespec result{};
+  result.tv_sec = seconds.time_since_epoch().count();
+  result.tv_nsec = (time - seconds).count();
+  return result;
+}
+
 unsigned status_mask() noexcept {
   return STATX_BASIC_STATS | STATX_BTIME | dio_alignment;
 }

@@ -2,11 +2,11 @@
 
 #include "blocking_operation.hpp"
 #include "failure.hpp"
+#include "file_status.hpp"
 #include "resource.hpp"
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 #include <fcntl.h>
@@ -35,14 +35,6 @@ std::uint32_t flags_of(rename_mode mode) noexcept {
     return RENAME_EXCHANGE;
   }
   return 0;
-}
-
-timespec native_time(file_time time) noexcept {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  timespec result{};
-  result.tv_sec = seconds.time_since_epoch().count();
-  result.tv_nsec = (time - seconds).count();
-  return result;
 }
 
 class read_symlink_call final : public blocking_call {
@@ -81,7 +73,7 @@ class set_times_call final : public blocking_call {
   ) noexcept
       : blocking_call("set_times"),
         path_(path),
-        times_{native_time(accessed), native_time(modified)},
+        times_{detail::native_time(accessed), detail::native_time(modified)},
         flags_(links == symlinks::keep ? AT_SYMLINK_NOFOLLOW : 0) {}
   int perform() noexcept override {
     return ::utimensat(AT_FDCWD, path_.c_str(), times_.data(), flags_) == 0 ? 0 : -errno;

@@ -3,6 +3,7 @@
 #include <stackless/snapshot.hpp>
 
 #include "failure.hpp"
+#include "file_status.hpp"
 #include "resource.hpp"
 
 #include <algorithm>
@@ -67,6 +68,10 @@ const char* name_of(io_code code) noexcept {
     return "allocate";
   case io_code::resize:
     return "resize";
+  case io_code::set_permissions:
+    return "set_permissions";
+  case io_code::set_times:
+    return "set_times";
   case io_code::call:
     return "call";
   case io_code::splice_in:
@@ -432,6 +437,21 @@ plain_operation::plain_operation(
 }
 
 void plain_operation::take() {
+  settle();
+  (void)checked();
+}
+
+times_operation::times_operation(
+    detail::io_resource* file, file_time accessed, file_time modified, std::error_code* error
+) noexcept
+    : io_call(io_code::set_times, file, error) {
+  static_assert(sizeof native_ == 2 * sizeof(timespec));
+  const std::array<timespec, 2> times{detail::native_time(accessed), detail::native_time(modified)};
+  std::memcpy(native_.data(), times.data(), sizeof native_);
+  operation_.data = native_.data();
+}
+
+void times_operation::take() {
   settle();
   (void)checked();
 }

@@ -161,6 +161,11 @@ int perform_blocking(const io_operation& o) noexcept {
     });
   case io_code::resize:
     return result_of([&] { return ::ftruncate(o.descriptor, static_cast<off_t>(o.size)); });
+  case io_code::set_permissions:
+    return result_of([&] { return ::fchmod(o.descriptor, static_cast<mode_t>(o.mode)); });
+  case io_code::set_times:
+    return result_of([&] { return ::futimens(o.descriptor, static_cast<const timespec*>(o.data)); }
+    );
   case io_code::call:
     return static_cast<blocking_call*>(o.data)->perform();
   case io_code::open:
@@ -235,6 +240,8 @@ int attempt(const io_operation& o, bool connecting) noexcept {
   case io_code::hard_link:
   case io_code::allocate:
   case io_code::resize:
+  case io_code::set_permissions:
+  case io_code::set_times:
   case io_code::call:
     return perform_blocking(o);
   case io_code::receive_many:  // never asked of engines without provided buffers

@@ -178,6 +178,8 @@ void prepare(io_uring_sqe* entry, const io_operation& o) noexcept {
     entry->buf_group = static_cast<std::uint16_t>(o.other);
     break;
   case io_code::resize:
+  case io_code::set_permissions:
+  case io_code::set_times:
   case io_code::call:
     break;  // on a thread
   case io_code::splice_in:

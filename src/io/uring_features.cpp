@@ -130,6 +130,8 @@ io_code_set uring_features::require(io_uring& ring) const {
 
   io_code_set on_threads;
   on_threads.set(static_cast<std::size_t>(io_code::resize));
+  on_threads.set(static_cast<std::size_t>(io_code::set_permissions));
+  on_threads.set(static_cast<std::size_t>(io_code::set_times));
   on_threads.set(static_cast<std::size_t>(io_code::call));
   for (const auto& [name, code, operation] : optional_opcodes)
     if (io_uring_opcode_supported(probe.get(), code) == 0 || masked(name))

@@ -225,6 +225,99 @@ TEST_CASE("permissions and times are set") {
   });
 }
 
+TEST_CASE("permissions and times of an open file, whatever its path names by now") {
+  on_each_backend([]() -> task<> {
+    const temporary_directory directory;
+    const std::string path = directory.file("data");
+    io::file f = co_await io::open(path, open_mode::create_new);
+    co_await io::rename(path, directory.file("moved"));
+    put(path, "another");
+    co_await io::set_permissions(path, 0640);
+    const io::file_status other = co_await io::status(path);
+
+    const io::file_time long_ago(1'000'000'000s + 123'456'789ns);
+    const io::file_time before_the_epoch(-5s + 1ns);
+    co_await f.set_permissions(02751);
+    co_await f.set_times(long_ago, before_the_epoch);
+    io::file_status status = co_await io::status(directory.file("moved"));
+    CHECK(status.permissions == 02751);
+    CHECK(status.accessed == long_ago);
+    CHECK(status.modified == before_the_epoch);
+    status = co_await io::status(path);
+    CHECK(status.permissions == 0640);
+    CHECK(status.modified == other.modified);
+
+    std::error_code error = std::make_error_code(std::errc::io_error);
+    co_await f.set_permissions(0600, error);
+    CHECK_FALSE(error);
+    error = std::make_error_code(std::errc::io_error);
+    co_await f.set_times(before_the_epoch, long_ago, error);
+    CHECK_FALSE(error);
+    status = co_await f.status();
+    CHECK(status.permissions == 0600);
+    CHECK(status.accessed == before_the_epoch);
+    CHECK(status.modified == long_ago);
+
+    io::file fixed = co_await io::open("/proc/self/stat");
+    co_await fixed.set_permissions(0600, error);
+    CHECK(error == std::errc::operation_not_permitted);
+    auto refused = [&]() -> task<> { co_await fixed.set_permissions(0600); };
+    std::string what = co_await failure_text(refused);
+    CHECK(what == "set_permissions \"/proc/self/stat\": Operation not permitted");
+
+    co_await f.close();
+    co_await f.set_permissions(0644, error);
+    CHECK(error == std::errc::bad_file_descriptor);
+    co_await f.set_times(long_ago, long_ago, error);
+    CHECK(error == std::errc::bad_file_descriptor);
+    auto closed = [&]() -> task<> { co_await f.set_times(long_ago, long_ago); };
+    what = co_await failure_text(closed);
+    CHECK(what == "set_times \"" + directory.file("data") + "\": Bad file descriptor");
+    status = co_await io::status(directory.file("moved"));
+    CHECK(status.permissions == 0600);
+  });
+}
+
+TEST_CASE("permissions and times of an open file: killed before, and closed meanwhile") {
+  on_each_backend([]() -> task<> {
+    const temporary_directory directory;
+    const std::string path = directory.file("data");
+    io::file f = co_await io::open(path, open_mode::create_new, 0600);
+    io::file_status before = co_await f.status();
+    const io::file_time long_ago(1'000'000'000s);
+    // In the same turn: it has not reached a thread yet, and never does.
+    auto times = stackless::spawn([&]() -> task<> { co_await f.set_times(long_ago, long_ago); });
+    auto mode = stackless::spawn([&]() -> task<> { co_await f.set_permissions(0644); });
+    co_await stackless::yield();
+    CHECK(times.blocked());
+    CHECK(mode.blocked());
+    co_await times.kill();
+    co_await mode.kill();
+    while (times.alive() || mode.alive()) co_await stackless::drain_ready();
+    io::file_status status = co_await f.status();
+    CHECK(status.permissions == 0600);
+    CHECK(status.modified == before.modified);
+
+    // A close waits for what is in flight: the descriptor is not another file's meanwhile.
+    std::vector<stackless::tasklet<void>> all;
+    for (int i = 0; i < 32; ++i)
+      all.push_back(stackless::spawn([&]() -> task<> {
+        std::error_code error;
+        co_await f.set_times(long_ago, long_ago, error);
+        CHECK((!error || error == std::errc::operation_canceled));
+        co_await f.set_permissions(0644, error);
+        CHECK(
+            (!error || error == std::errc::operation_canceled ||
+             error == std::errc::bad_file_descriptor)
+        );
+      }));
+    co_await stackless::drain_ready();
+    co_await f.close();
+    for (auto& one : all) co_await one.join();
+    CHECK(in_flight() == 0);
+  });
+}
+
 TEST_CASE("room is reserved and given back, and files are cut off") {
   on_each_backend([]() -> task<> {
     const temporary_directory directory;

@@ -49,6 +49,8 @@ enum class io_code : std::uint8_t {
   hard_link,        ///< path, data = the link's path
   allocate,         ///< descriptor, offset, size, mode = how
   resize,           ///< descriptor, size
+  set_permissions,  ///< descriptor, mode
+  set_times,        ///< descriptor, data = two timespec: accessed, modified
   call,             ///< data = a blocking_call
   splice_in,        ///< descriptor, offset, length, other = the write end of a pipe with room
   splice_out,       ///< descriptor, offset, length, other = the read end of a pipe with bytes

@@ -158,6 +158,17 @@ class file {
   plain_operation resize(std::uint64_t size) noexcept;
   plain_operation resize(std::uint64_t size, std::error_code& error) noexcept;
 
+  /// As the function `io::set_permissions`, of the file that is open, whatever its path names by
+  /// now.
+  plain_operation set_permissions(unsigned permissions) noexcept;
+  plain_operation set_permissions(unsigned permissions, std::error_code& error) noexcept;
+
+  /// As the function `io::set_times`, of the file that is open. Later writes change them again.
+  times_operation set_times(file_time accessed, file_time modified) noexcept;
+  times_operation set_times(
+      file_time accessed, file_time modified, std::error_code& error
+  ) noexcept;
+
   /// How buffers, offsets and sizes must be aligned if it was opened for direct I/O; zeros if not,
   /// or if the file system does not tell. A plain function.
   [[nodiscard]] direct_alignment direct_io_alignment() const noexcept;

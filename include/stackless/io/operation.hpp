@@ -3,6 +3,7 @@
 #include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/io_awaiter.hpp>
 #include <stackless/io/bytes.hpp>
+#include <stackless/io/file_status.hpp>
 
 #include <array>
 #include <cstddef>
@@ -139,6 +140,25 @@ class [[STACKLESS_OPERATION]] plain_operation final : public detail::io_call {
  private:
   friend class detail::io_awaiter<plain_operation>;
   void take();
+};
+
+/// What `file::set_times` returns, to be awaited.
+class [[nodiscard("an operation happens only when it is awaited")]] times_operation final
+    : public detail::io_call {
+ public:
+  times_operation(
+      detail::io_resource* file, file_time accessed, file_time modified, std::error_code* error
+  ) noexcept;
+
+  [[nodiscard]] detail::io_awaiter<times_operation> make_awaiter() noexcept {
+    return detail::io_awaiter<times_operation>(*this);
+  }
+
+ private:
+  friend class detail::io_awaiter<times_operation>;
+  void take();
+
+  alignas(8) std::array<std::byte, 32> native_;  // two timespec
 };
 
 }  // namespace stackless::inline STACKLESS_ABI::io
