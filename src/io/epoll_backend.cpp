@@ -307,7 +307,11 @@ void epoll_backend::arm(int descriptor) noexcept {
   if (!anybody || (i.armed != 0 && (wanted & ~i.armed) == 0)) return;
   wanted |= EPOLLONESHOT;
   if (const int error = control(descriptor, wanted); error != 0) {
-    fail_waiting(descriptor, -error);
+    if (error == EPERM) {
+      offload_waiting(descriptor);
+    } else {
+      fail_waiting(descriptor, -error);
+    }
     return;
   }
   i.armed = wanted;
@@ -344,6 +348,19 @@ void epoll_backend::fail_waiting(int descriptor, int result) noexcept {
       finish(queue.pop(), result);
     }
   }
+}
+
+// A device that epoll does not know, such as /dev/null, is always ready; what is left of a transfer
+// of many parts would keep the loop all the same.
+void epoll_backend::offload_waiting(int descriptor) noexcept {
+  interest& i = interests_[static_cast<std::size_t>(descriptor)];
+  for (const queue_index index : {readers, writers}) {
+    while (!i.queues[index].empty()) {
+      --waiting_;
+      offload(i.queues[index].pop());
+    }
+  }
+  fail_waiting(descriptor, -EPERM);
 }
 
 void epoll_backend::wake() noexcept {

@@ -48,6 +48,7 @@ class epoll_backend final : public io_backend {
   [[nodiscard]] int control(int descriptor, std::uint32_t events) noexcept;
   void forget(int descriptor) noexcept;
   void fail_waiting(int descriptor, int result) noexcept;
+  void offload_waiting(int descriptor) noexcept;
   void wait(std::optional<std::chrono::nanoseconds> timeout);
   void finish_pool_work() noexcept;
   void finish(io_operation& operation, int result) noexcept;

@@ -37,6 +37,34 @@ task<std::size_t> drain(io::unix_stream& stream) {
 
 }  // namespace
 
+TEST_CASE("whole transfers with devices that cannot be waited for") {
+  on_each_backend([]() -> task<> {
+    std::string data(1'000'000, 'x');
+    std::size_t done = 0;
+    io::file null = co_await io::open("/dev/null", io::open_mode::create_truncate);
+    co_await null.write_all(data, &done);
+    CHECK(done == data.size());
+    io::file zero = co_await io::open("/dev/zero");
+    co_await zero.read_exactly(data, &done);
+    CHECK(done == data.size());
+    CHECK(data == std::string(data.size(), '\0'));
+    io::file full = co_await io::open("/dev/full", io::open_mode::write_only);
+    bool was_told = false;
+    try {
+      co_await full.write_all(data, &done);
+    } catch (const io::io_error& error) {
+      was_told = error.code() == std::errc::no_space_on_device;
+    }
+    CHECK(was_told);
+
+    auto writer = stackless::spawn([&]() -> task<> { co_await null.write_all(data); });
+    co_await stackless::yield();
+    co_await stop(writer);
+    CHECK(in_flight() == 0);
+    co_await null.close();
+  });
+}
+
 TEST_CASE("a part that was moved leaves the operation for the rest") {
   char data[100];
   io_operation operation(io_code::write);
