@@ -1,17 +1,9 @@
 #!/usr/bin/env bash
-# Copies files of many sizes, and expects every failure to be named.
+# Copies single files of many sizes, and expects every failure to be named.
 #   copy.test.sh PROGRAM
 set -euo pipefail
 
-program=$(realpath "$1")
-work=$(mktemp -d "${TMPDIR:-/tmp}/stackless-copy.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-
-fail() {
-  echo "copy.test.sh: $*" >&2
-  exit 1
-}
+source "${BASH_SOURCE%/*}/lib.sh"
 
 # --- what it copies ------------------------------------------------------------------------------
 
@@ -30,25 +22,18 @@ cmp random piped || fail "the copy from a pipe differs"
 chmod 750 random
 "$program" random executable >/dev/null
 [ -x executable ] || fail "the copy lost its permissions"
+mkdir into
+"$program" random into >/dev/null
+cmp random into/random || fail "a copy into a directory differs"
 "$program" --help | grep -q '^usage: copy SOURCE TARGET' || fail "--help"
 
 # --- how it fails --------------------------------------------------------------------------------
 
-# fails TEXT ARGUMENTS…: with status 1, naming TEXT, and without a claim of success
-fails() {
-  local text=$1 status=0
-  shift
-  "$program" "$@" >output 2>errors </dev/null || status=$?
-  [ "$status" = 1 ] || fail "copy $*: status $status instead of 1; said: $(cat output errors)"
-  [ ! -s output ] || fail "copy $*: said on standard output: $(cat output)"
-  grep -qF -- "$text" errors || fail "copy $*: does not name '$text'; said: $(cat errors)"
-}
 mkdir folder
 fails 'open "missing": No such file or directory' missing target2
 [ ! -e target2 ] || fail "a missing source left a target"
 fails 'folder is a directory' folder target2
 [ ! -e target2 ] || fail "a folder as source left a target"
-fails 'open "folder": Is a directory' random folder
 fails 'open "nowhere/target": No such file or directory' random nowhere/target
 fails 'random and ./random are the same file' random ./random
 fails 'read "/proc/self/mem": Input/output error' /proc/self/mem unread
