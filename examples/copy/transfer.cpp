@@ -88,7 +88,7 @@ sl::task<> write_blocks(
   while (std::optional<block> next = co_await full.next()) {
     co_await write(plan, *next);
     moved += next->used;
-    empty.try_send(*next);
+    (void)empty.try_send(*next);  // there is room: it has come from there
   }
 }
 
@@ -107,7 +107,7 @@ sl::task<std::uint64_t> transfer(transfer_plan plan, buffers& memory, std::uint6
   }
   sl::channel<block> empty("empty blocks", buffers::count);
   sl::channel<block> full("full blocks", buffers::count);
-  for (std::size_t i = 0; i < buffers::count; ++i) empty.try_send(block{memory.block(i)});
+  for (std::size_t i = 0; i < buffers::count; ++i) (void)empty.try_send(block{memory.block(i)});
   co_await sl::with_nursery([&](sl::nursery& n) -> sl::task<> {
     n.spawn("reader", read_blocks, sl::borrow(reader), empty, full);
     n.spawn("writer", write_blocks, sl::borrow(plan), full, empty, sl::borrow(moved));
