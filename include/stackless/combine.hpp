@@ -118,7 +118,6 @@ task<> race(adopted_task<T> from, nursery& others, Outcome& outcome, bool until_
   } catch (const tasklet_exit&) {
     throw;
   } catch (...) {
-    if (outcome.value) co_return;
     if (!outcome.error) {
       outcome.error = std::current_exception();
     } else {

@@ -161,6 +161,27 @@ TEST_CASE("a tick that was cancelled, or whose tasklet was killed, is still to c
   });
 }
 
+TEST_CASE("a sibling's error cancels who waits for a tick, which is still to come") {
+  run(virtual_time(), []() -> task<> {
+    const time_point start = now();
+    interval ticks(10ms);
+    const auto waits = [&]() -> task<> { (void)co_await ticks.tick(); };
+    const auto fails = []() -> task<> {
+      co_await sleep_for(4ms);
+      throw std::runtime_error("a sibling");
+    };
+    const auto body = [&](nursery& n) -> task<> {
+      n.spawn(waits);
+      n.spawn(fails);
+      co_return;
+    };
+    CHECK_THROWS_AS(co_await with_nursery(body), std::runtime_error);
+    CHECK(now() == start + 4ms);
+    CHECK(snapshot().sources.timers == 0);
+    CHECK(co_await ticks.tick() == start + 10ms);
+  });
+}
+
 TEST_CASE("a limit at the very time of a tick: who was set first wins") {
   run(virtual_time(), []() -> task<> {
     const time_point start = now();
