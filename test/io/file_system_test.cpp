@@ -1,10 +1,14 @@
 #include <stackless/cancel.hpp>
 #include <stackless/snapshot.hpp>
 
+#include "io/file_status.hpp"
 #include "io_test.hpp"
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 
 #include <fcntl.h>
@@ -410,6 +414,33 @@ TEST_CASE("several buffers in one read or write") {
   });
 }
 
+namespace {
+
+/// STATX_DIOALIGN, of Linux 6.1 and of file systems that know: newer than some headers.
+bool kernel_tells_alignment(const std::string& path) {
+  constexpr unsigned alignment = 0x2000;
+  struct statx status{};
+  REQUIRE(::statx(AT_FDCWD, path.c_str(), 0, alignment, &status) == 0);
+  return (status.stx_mask & alignment) != 0;
+}
+
+}  // namespace
+
+// Many devices have the same number for both.
+TEST_CASE("the alignment of direct I/O is taken from where the kernel puts it") {
+  struct statx native{};
+  const std::array<std::uint32_t, 2> memory_then_offset{4, 512};
+  std::memcpy(
+      reinterpret_cast<std::byte*>(&native) + 0x98, memory_then_offset.data(),
+      sizeof memory_then_offset
+  );
+  CHECK(stackless::detail::status_of(native).direct.offset == 0);  // not said to be there
+  native.stx_mask = 0x2000;
+  const io::direct_alignment direct = stackless::detail::status_of(native).direct;
+  CHECK(direct.memory == 4);
+  CHECK(direct.offset == 512);
+}
+
 TEST_CASE("direct I/O says how to align, and what was not") {
   on_each_backend([]() -> task<> {
     const temporary_directory directory;
@@ -433,8 +464,20 @@ TEST_CASE("direct I/O says how to align, and what was not") {
     CHECK(count == page);
     count = co_await f.read_some_at(2 * page, io::mutable_bytes(aligned, page));
     CHECK(count == 10'000 - 2 * page);
+    const auto kernel_reads = [&](std::byte* into, std::size_t size, std::uint64_t offset) {
+      return ::pread(f.descriptor(), into, size, static_cast<off_t>(offset));
+    };
+    CHECK((alignment.offset != 0) == kernel_tells_alignment(path));
     if (alignment.offset != 0) {
       CHECK(page % alignment.offset == 0);
+      // What the kernel itself takes, and what it does not.
+      const auto block = static_cast<ssize_t>(alignment.offset);
+      CHECK(kernel_reads(aligned + alignment.memory, alignment.offset, alignment.offset) == block);
+      CHECK(kernel_reads(aligned, alignment.offset, alignment.offset / 2) == -1);
+
+      // It is not even asked for what is not aligned.
+      const auto* const backend = stackless::detail::running_scheduler().io_if_made();
+      const std::uint64_t asked = backend->taken_in_all();
       count = co_await f.read_some_at(1, io::mutable_bytes(aligned, page), error);
       CHECK(error == io::errc::misaligned);
       count = co_await f.read_some_at(0, io::mutable_bytes(aligned, page - 1), error);
@@ -450,6 +493,7 @@ TEST_CASE("direct I/O says how to align, and what was not") {
         (void)co_await f.read_some_at(1, io::mutable_bytes(aligned, page));
       };
       const std::string what = co_await failure_text(misaligned);
+      CHECK(backend->taken_in_all() == asked);
       const std::string expected = "read \"" + path + "\" (offset and size must be multiples of " +
                                    std::to_string(alignment.offset) + ", addresses of " +
                                    std::to_string(alignment.memory) + "): misaligned direct I/O";
