@@ -1,10 +1,12 @@
 #include "append_log.hpp"
 
+#include "log_rewrite.hpp"
 #include "resp.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -15,13 +17,25 @@ namespace kv {
 
 using namespace std::chrono_literals;
 
-append_log::append_log(std::string path, sync_policy policy)
-    : path_(std::move(path)), policy_(policy) {}
+namespace {
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+append_log::append_log(std::string path, sync_policy policy, rewrite_policy rewriting)
+    : path_(std::move(path)), policy_(policy), rewriting_(rewriting) {}
 
 sl::task<std::uint64_t> append_log::load(
     std::function<void(std::span<const std::string_view>)> apply
 ) {
   file_ = co_await sl::io::open(path_, sl::io::open_mode::open_or_create, 0600);
+  std::error_code none;  // a rewrite that was interrupted: the log is still the old one
+  co_await sl::io::remove_file(log_rewrite::path_beside(path_), none);
   std::vector<char> buffer(1 << 20);
   std::size_t filled = 0;
   std::size_t begin = 0;
@@ -62,7 +76,7 @@ sl::task<std::uint64_t> append_log::load(
     file_.truncate(end_);
     co_await file_.sync_data();
   }
-  synced_ = end_;
+  synced_ = base_size_ = grown_from_ = end_;
   co_return count;
 }
 
@@ -103,14 +117,22 @@ sl::task<> append_log::write_pending() {
   for (;;) {
     co_await has_pending_.wait();
     has_pending_.reset();
-    std::string bytes = std::exchange(pending_, {});
-    const std::shared_ptr<batch> writing = std::exchange(filling_, std::make_shared<batch>());
-    const std::error_code error = co_await write(bytes);
+    std::string bytes;
+    std::shared_ptr<batch> writing;
+    std::error_code error;
+    {
+      // First the lock: who has it finds every change either in the file or in `pending_`.
+      const sl::mutex_guard lock = co_await writing_.lock();
+      bytes = std::exchange(pending_, {});
+      writing = std::exchange(filling_, std::make_shared<batch>());
+      error = co_await write(bytes);
+    }
     if (error && error != problem_)
       std::fprintf(
           stderr, "%s: %s; no changes are taken\n", path_.c_str(), error.message().c_str()
       );
     if (!error && problem_) std::fprintf(stderr, "%s: can be written again\n", path_.c_str());
+    if (!is_rewriting_ && has_grown()) wants_rewrite_.set();
     problem_ = writing->error = error;
     writing->done.set();
     if (error) {
@@ -128,9 +150,11 @@ sl::task<> append_log::sync_every_second() {
   for (;;) {
     co_await sl::sleep_for(1s);
     const std::uint64_t end = end_;
+    const std::uint64_t rewrites = rewrites_;
     if (end == synced_) continue;
     std::error_code error;
     co_await file_.sync_data(error);
+    if (rewrites != rewrites_) continue;  // it was the old file, and the new one is synced
     if (error) {
       std::fprintf(stderr, "%s: %s\n", path_.c_str(), error.message().c_str());
     } else {
@@ -154,8 +178,120 @@ sl::task<> append_log::run() {
 sl::task<> append_log::close() {
   if (!file_.is_open()) co_return;
   if (!pending_.empty() || policy_ == sync_policy::always) co_await commit();
+  const sl::mutex_guard lock = co_await writing_.lock();  // not in the middle of a replacement
   co_await file_.sync_data();
   co_await file_.close();
+}
+
+// Rewriting
+// ----------------------------------------------------------------------------------------
+
+bool append_log::has_grown() const noexcept {
+  return rewriting_.growth != 0 && end_ >= rewriting_.smallest && end_ > grown_from_ &&
+         (end_ - grown_from_) >= grown_from_ / 100 * rewriting_.growth;
+}
+
+bool append_log::request_rewrite() {
+  if (is_rewriting_ || wants_rewrite_.is_set()) return false;
+  wants_rewrite_.set();
+  return true;
+}
+
+sl::task<> append_log::rewrite_when_wanted(store& keys) {
+  for (;;) {
+    co_await wants_rewrite_.wait();
+    is_rewriting_ = true;
+    wants_rewrite_.reset();
+    const std::uint64_t before = end_;
+    log_rewrite fresh;
+    std::string failure;
+    try {
+      co_await fresh.open(path_);
+      co_await rewrite(keys, fresh);
+    } catch (const std::system_error& error) {
+      failure = error.what();
+    }
+    is_rewriting_ = false;
+    rewrite_failed_ = !failure.empty();
+    if (rewrite_failed_) {
+      std::fprintf(stderr, "%s: not rewritten: %s\n", path_.c_str(), failure.c_str());
+      grown_from_ = end_;  // again when there is reason to
+      co_await fresh.remove();
+    } else {
+      std::fprintf(
+          stderr, "%s: rewritten, %llu bytes were %llu\n", path_.c_str(),
+          static_cast<unsigned long long>(end_), static_cast<unsigned long long>(before)
+      );
+    }
+  }
+}
+
+sl::task<> append_log::rewrite(store& keys, log_rewrite& fresh) {
+  std::uint64_t copied = co_await write_keys(keys, fresh);
+  // What has been changed since is in the log behind this place. Most of it is copied and synced
+  // while others write; the rest is little.
+  if (copied < end_) {
+    const std::uint64_t end = end_;
+    co_await fresh.copy(file_, copied, end);
+    copied = end;
+  }
+  co_await fresh.sync();
+  for (;;) {
+    bool is_done = false;
+    const auto body = [&]() -> sl::task<> { is_done = co_await take_place(fresh, copied); };
+    co_await sl::shield(body);
+    if (is_done) co_return;
+    co_await commit();
+  }
+}
+
+/// Where the log will go on with what comes after these keys.
+sl::task<std::uint64_t> append_log::write_keys(store& keys, log_rewrite& fresh) {
+  constexpr std::size_t keys_at_once = 100;  // between turns of the clients
+  struct ending {
+    store& keys;
+    explicit ending(store& of) : keys(of) {}
+    ending(const ending&) = delete;
+    ending& operator=(const ending&) = delete;
+    ~ending() { keys.end_snapshot(); }
+  };
+  std::uint64_t position = 0;
+  std::optional<ending> snapshot;
+  {
+    const sl::mutex_guard lock = co_await writing_.lock();
+    position = end_ + pending_.size();
+    keys.begin_snapshot([&fresh](std::string_view key, const value& held, auto expires) {
+      fresh.add(key, held, expires);
+    });
+    snapshot.emplace(keys);
+  }
+  while (keys.continue_snapshot(keys_at_once)) {
+    if (fresh.should_flush()) co_await fresh.flush();
+    co_await sl::yield();
+  }
+  snapshot.reset();
+  co_await fresh.flush();
+  co_return position;
+}
+
+/// False: changes that the new one has already are still to be written to the old one.
+sl::task<bool> append_log::take_place(log_rewrite& fresh, std::uint64_t& copied) {
+  const sl::mutex_guard lock = co_await writing_.lock();
+  if (!file_.is_open()) co_return true;  // the server ends: the old one is whole
+  if (end_ < copied) co_return false;
+  co_await fresh.copy(file_, copied, end_);
+  copied = end_;
+  co_await fresh.sync();
+  co_await sl::io::rename(fresh.path(), path_);
+  sl::io::file old = std::exchange(file_, fresh.take_file());
+  end_ = synced_ = base_size_ = grown_from_ = fresh.size();
+  ++rewrites_;
+  // Before anything is acknowledged that only the new one has.
+  std::error_code error;
+  co_await sl::io::sync_directory(directory_of(path_), error);
+  if (error) std::fprintf(stderr, "%s: %s\n", path_.c_str(), error.message().c_str());
+  co_await old.close(error);
+  co_return true;
 }
 
 }  // namespace kv

@@ -59,17 +59,17 @@ std::optional<moment> after(std::int64_t amount, std::int64_t unit_in_millisecon
 }
 
 /// The string under the key. False: there is another kind of value, and the reply says so.
-bool find_string(client& c, std::string_view key, std::string*& found) {
+bool find_string(client& c, std::string_view key, const std::string*& found) {
   found = nullptr;
-  value* const held = c.data.keys.find(key);
+  const value* const held = c.data.keys.find(key);
   if (held == nullptr) return true;
   found = std::get_if<std::string>(held);
   if (found == nullptr) c.reply.error(wrong_type);
   return found != nullptr;
 }
-bool find_list(client& c, std::string_view key, list*& found) {
+bool find_list(client& c, std::string_view key, const list*& found) {
   found = nullptr;
-  value* const held = c.data.keys.find(key);
+  const value* const held = c.data.keys.find(key);
   if (held == nullptr) return true;
   found = std::get_if<list>(held);
   if (found == nullptr) c.reply.error(wrong_type);
@@ -80,7 +80,7 @@ bool find_list(client& c, std::string_view key, list*& found) {
 // ------------------------------------------------------------------------------------------
 
 void get(client& c, arguments a) {
-  std::string* text = nullptr;
+  const std::string* text = nullptr;
   if (!find_string(c, a[1], text)) return;
   if (text == nullptr) return c.reply.null();
   c.reply.bulk(*text);
@@ -123,7 +123,7 @@ void set(client& c, arguments a) {
 
   std::optional<std::string> old;
   if (gives_old) {
-    std::string* text = nullptr;
+    const std::string* text = nullptr;
     if (!find_string(c, a[1], text)) return;
     if (text != nullptr) old = *text;
   }
@@ -146,7 +146,7 @@ void set(client& c, arguments a) {
 void mget(client& c, arguments a) {
   c.reply.array(a.size() - 1);
   for (const std::string_view key : a.subspan(1)) {
-    value* const held = c.data.keys.find(key);
+    const value* const held = c.data.keys.find(key);
     const std::string* text = held != nullptr ? std::get_if<std::string>(held) : nullptr;
     text != nullptr ? c.reply.bulk(*text) : c.reply.null();
   }
@@ -160,15 +160,14 @@ void mset(client& c, arguments a) {
 }
 
 void add(client& c, std::string_view key, std::int64_t amount) {
-  std::string* text = nullptr;
+  const std::string* text = nullptr;
   if (!find_string(c, key, text)) return;
   const std::optional<std::int64_t> before = text != nullptr ? integer(*text) : 0;
   if (!before) return c.reply.error(no_integer);
   std::int64_t sum = 0;
   if (__builtin_add_overflow(*before, amount, &sum))
     return c.reply.error("ERR increment or decrement would overflow");
-  (text != nullptr ? *text : std::get<std::string>(c.data.keys.find_or_make(key))) =
-      std::to_string(sum);
+  std::get<std::string>(c.data.keys.find_or_make(key)) = std::to_string(sum);
   log(c, {"INCRBY", key, std::to_string(amount)});
   c.reply.integer(sum);
 }
@@ -195,13 +194,14 @@ void decrby(client& c, arguments a) {
 // --------------------------------------------------------------------------------------------
 
 void push(client& c, arguments a, bool in_front) {
-  list* there = nullptr;
+  const list* there = nullptr;
   if (!find_list(c, a[1], there)) return;
-  if (there == nullptr) there = &c.data.keys.find_or_make(a[1]).emplace<list>();
+  value& held = c.data.keys.find_or_make(a[1]);
+  list& changed = there != nullptr ? std::get<list>(held) : held.emplace<list>();
   for (const std::string_view text : a.subspan(2))
-    in_front ? (void)there->emplace_front(text) : (void)there->emplace_back(text);
+    in_front ? (void)changed.emplace_front(text) : (void)changed.emplace_back(text);
   log(c, a);
-  c.reply.integer(static_cast<std::int64_t>(there->size()));
+  c.reply.integer(static_cast<std::int64_t>(changed.size()));
 }
 
 void lpush(client& c, arguments a) {
@@ -212,7 +212,7 @@ void rpush(client& c, arguments a) {
 }
 
 void llen(client& c, arguments a) {
-  list* there = nullptr;
+  const list* there = nullptr;
   if (!find_list(c, a[1], there)) return;
   c.reply.integer(there != nullptr ? static_cast<std::int64_t>(there->size()) : 0);
 }
@@ -221,7 +221,7 @@ void lrange(client& c, arguments a) {
   const std::optional<std::int64_t> from = integer(a[2]);
   const std::optional<std::int64_t> to = integer(a[3]);
   if (!from || !to) return c.reply.error(no_integer);
-  list* there = nullptr;
+  const list* there = nullptr;
   if (!find_list(c, a[1], there)) return;
   const std::int64_t size = there != nullptr ? static_cast<std::int64_t>(there->size()) : 0;
   const auto place = [&](std::int64_t index) { return index < 0 ? index + size : index; };
@@ -283,7 +283,7 @@ void pttl(client& c, arguments a) {
 }
 
 void type(client& c, arguments a) {
-  value* const held = c.data.keys.find(a[1]);
+  const value* const held = c.data.keys.find(a[1]);
   c.reply.simple(held == nullptr ? "none" : held->index() == 0 ? "string" : "list");
 }
 
@@ -402,6 +402,13 @@ void command(client& c, arguments) {
   c.reply.array(0);
 }
 
+void bgrewriteaof(client& c, arguments) {
+  if (c.data.log == nullptr) return c.reply.error("ERR there is no append-only file");
+  if (!c.data.log->request_rewrite())
+    return c.reply.error("ERR Background append only file rewriting already in progress");
+  c.reply.simple("Background append only file rewriting started");
+}
+
 void info(client& c, arguments) {
   const sl::scheduler_statistics numbers = sl::statistics();
   const auto up = std::chrono::steady_clock::now() - c.data.started;
@@ -430,6 +437,10 @@ void info(client& c, arguments) {
   if (c.data.log != nullptr) {
     line("aof_current_size", c.data.log->size());
     line("aof_last_write_status", c.data.log->problem() ? c.data.log->problem().message() : "ok");
+    line("aof_base_size", c.data.log->base_size());
+    line("aof_rewrites", c.data.log->rewrites());
+    line("aof_rewrite_in_progress", c.data.log->is_rewriting() ? 1 : 0);
+    line("aof_last_bgrewrite_status", c.data.log->last_rewrite_failed() ? "err" : "ok");
   }
   text += "\r\n# Stats\r\n";
   line("total_connections_received", c.data.connections);
@@ -456,6 +467,7 @@ struct entry {
 
 constexpr std::array table{
     // sorted
+    entry{"BGREWRITEAOF", 1, false, bgrewriteaof},
     entry{"CLIENT", -2, false, say_ok},
     entry{"COMMAND", -1, false, command},
     entry{"CONFIG", -2, false, config},

@@ -90,6 +90,7 @@ ask 'nonsense' "-ERR unknown command 'nonsense'"
 ask 'GET' "-ERR wrong number of arguments for 'get' command"
 ask 'SELECT 1' '-ERR DB index is out of range'
 ask 'HELLO 4' '-NOPROTO unsupported protocol version'
+ask 'BGREWRITEAOF' '-ERR there is no append-only file'
 
 # pipelined, in pieces, and binary
 printf '*2\r\n$3\r\nGET\r\n$1\r\na\r\n*3\r\n$3\r\nSET\r\n$3\r\nb' >&"$one"
@@ -143,6 +144,89 @@ ask 'GET n' '$2' 51
 ask 'FLUSHALL' '+OK'
 ask 'DBSIZE' ':0'
 end INT 0
+
+# the log is written anew, as short as it can be: when that is asked for…
+info() {
+  exec {query}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'INFO\r\nQUIT\r\n' >&"$query"
+  tr -d '\r' <&"$query" | sed -n "s/^$1://p"
+  exec {query}>&-
+}
+is_rewritten() { [ "$(info aof_rewrites)" -ge "$1" ] && [ "$(info aof_rewrite_in_progress)" = 0 ]; }
+# many COUNT REQUEST: at once; their replies are not looked at
+many() {
+  local i
+  for ((i = 0; i < $1; ++i)); do printf '%s\r\n' "${2//@/$i}"; done >&"$one"
+  for ((i = 0; i < $1; ++i)); do IFS= read -r -t 20 -u "$one" _ || fail "no reply to $2"; done
+}
+log=$work/grown
+echo 'of an interrupted one' >"$log.rewrite"
+start --log "$log" --sync always --rewrite-growth 0
+[ ! -e "$log.rewrite" ] || fail "what an interrupted rewrite left is still there"
+many 2000 'INCR n'
+many 2500 'RPUSH l @'
+many 5000 'SET key@ @'
+ask 'SET gone 1 PX 1' '+OK'
+ask 'SET stays 1 EX 1000' '+OK'
+ask 'EXPIRE l 1000' ':1'
+before=$(stat -c %s "$log")
+for round in 1 2 3; do
+  ask 'BGREWRITEAOF' '+Background append only file rewriting started'
+  # These come in the middle of it, or before or after: that must not matter.
+  many 300 'INCR n'
+  many 300 'RPUSH l more'
+  many 100 'DEL key@'
+  many 100 'SET key@ @'
+  within 20 is_rewritten "$round" || fail "it is not rewritten: $(info aof_rewrites)"
+done
+[ "$(info aof_base_size)" -lt $((before * 4 / 5)) ] || fail "it has not become shorter: $before, $(info aof_base_size)"
+[ ! -e "$log.rewrite" ] || fail "a rewrite left its file"
+[ "$(info aof_current_size)" = "$(stat -c %s "$log")" ] || fail "its size is another"
+ask 'INCR n' ':2901'
+end KILL 137
+start --log "$log" --sync always --rewrite-growth 0
+ask 'INCR n' ':2902'
+ask 'LLEN l' ':3400'
+ask 'LRANGE l 2498 2501' '*4' '$4' 2498 '$4' 2499 '$4' more '$4' more
+ask 'TTL l' ':1000'
+ask 'TTL stays' ':1000'
+ask 'EXISTS gone' ':0'
+ask 'DBSIZE' ':5003'
+ask 'GET key4999' '$4' 4999
+# all keys go while they are written
+for round in 1 2 3; do
+  many 20000 'SET other@ @'
+  ask 'BGREWRITEAOF' '+Background append only file rewriting started'
+  [ "$round" = 1 ] || sleep 0.00$round
+  ask 'FLUSHALL' '+OK'
+  ask "SET round $round" '+OK'
+  within 20 is_rewritten 1 || fail "it is not rewritten after FLUSHALL"
+  end KILL 137
+  start --log "$log" --sync always --rewrite-growth 0
+  ask 'DBSIZE' ':1'
+  ask 'GET round' '$1' "$round"
+done
+# …and when it cannot be, the old one stays
+mkdir "$log.rewrite"
+ask 'BGREWRITEAOF' '+Background append only file rewriting started'
+within 20 test "$(info aof_last_bgrewrite_status)" = err || fail "a rewrite that failed is not told of"
+ask 'SET after failure' '+OK'
+end KILL 137
+rmdir "$log.rewrite"
+start --log "$log" --sync never
+ask 'GET after' '$7' failure
+end TERM 0
+# …or when it has grown
+for sync in always second never; do
+  rm -f "$log"
+  start --log "$log" --sync "$sync" --rewrite-growth 100 --rewrite-smallest 2000
+  for ((i = 0; i < 20; ++i)); do many 100 'INCR n'; done
+  within 20 is_rewritten 1 || fail "it is never rewritten"
+  end KILL 137
+  start --log "$log" --sync "$sync"
+  ask 'INCR n' ':2001'
+  end TERM 0
+done
 
 # a damaged log is not taken for an empty one
 printf '*1\r\nnonsense\r\n' >"$work/damaged"

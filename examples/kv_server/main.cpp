@@ -1,5 +1,6 @@
 // A key-value server that speaks RESP2 and RESP3, the protocols of Redis: a tasklet for each
-// client, one for the log, one for keys that expire, on one thread.
+// client, one for the log, one that writes it anew when it has grown, one for keys that expire, on
+// one thread.
 
 #include <stackless/io/io.hpp>
 #include <stackless/stackless.hpp>
@@ -44,6 +45,7 @@ struct options {
   std::uint16_t port = 6379;
   std::string log;
   kv::sync_policy sync = kv::sync_policy::every_second;
+  kv::rewrite_policy rewriting;
 };
 
 void say(const std::string& line) {
@@ -212,7 +214,7 @@ sl::task<> replay(kv::append_log& log, kv::database& data) {
 
 sl::task<> run_server(const options& chosen) {
   sl::io::signal_set signals{SIGINT, SIGTERM};
-  kv::append_log log(chosen.log, chosen.sync);
+  kv::append_log log(chosen.log, chosen.sync, chosen.rewriting);
   kv::database data([&](std::string_view key) {
     const std::array<std::string_view, 2> request{"DEL", key};
     if (data.log != nullptr) data.log->append(request);
@@ -226,8 +228,12 @@ sl::task<> run_server(const options& chosen) {
   std::fflush(stdout);
 
   co_await sl::with_nursery([&](sl::nursery& last_to_end) -> sl::task<> {
-    if (data.log != nullptr)
+    if (data.log != nullptr) {
       last_to_end.spawn_daemon("log", [&log]() -> sl::task<> { return log.run(); });
+      last_to_end.spawn_daemon("log rewriter", [&]() -> sl::task<> {
+        return log.rewrite_when_wanted(data.keys);
+      });
+    }
     co_await sl::with_nursery([&](sl::nursery& n) -> sl::task<> {
       n.spawn("accept", accept_clients, std::move(listener), sl::borrow(data));
       n.spawn("expiry", remove_expired, sl::borrow(data));
@@ -239,14 +245,22 @@ sl::task<> run_server(const options& chosen) {
   });
 }
 
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
 bool parse(int argc, char** argv, options& chosen) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
     const std::string_view value = argv[i + 1];
     if (name == "--port") {
-      const auto [end, error] =
-          std::from_chars(value.data(), value.data() + value.size(), chosen.port);
-      if (error != std::errc() || end != value.data() + value.size()) return false;
+      if (!parse_number(value, chosen.port)) return false;
+    } else if (name == "--rewrite-growth") {
+      if (!parse_number(value, chosen.rewriting.growth)) return false;
+    } else if (name == "--rewrite-smallest") {
+      if (!parse_number(value, chosen.rewriting.smallest)) return false;
     } else if (name == "--log") {
       chosen.log = value;
     } else if (name == "--sync" && value == "always") {
@@ -277,11 +291,17 @@ int main(int argc, char** argv) {
   if (!parse(argc, argv, chosen)) {
     std::fputs(
         "usage: kv_server [--port PORT] [--log FILE] [--sync always|second|never]\n"
+        "                 [--rewrite-growth PERCENT] [--rewrite-smallest BYTES]\n"
         "  --port  6379; 0 takes a free one\n"
         "  --log   the append-only file; without it nothing is kept\n"
         "  --sync  when a change is on the disk: before it is acknowledged, after a second at "
         "most,\n"
-        "          or when the system likes (second)\n",
+        "          or when the system likes (second)\n"
+        "  --rewrite-growth    the log is written anew, as short as it can be, when it has grown "
+        "by so\n"
+        "                      much since the last time (100; 0 only when BGREWRITEAOF asks for "
+        "it)\n"
+        "  --rewrite-smallest  ...and has so many bytes (67108864)\n",
         stderr
     );
     return 2;

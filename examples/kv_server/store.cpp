@@ -9,6 +9,8 @@ void store::forget_deadline(entry& e) {
 }
 
 void store::remove(entries::iterator at) {
+  give_to_snapshot(at->first, at->second);
+  if (snapshot_ && !snapshot_->is_cleared && snapshot_->next == at) ++snapshot_->next;
   forget_deadline(at->second);
   entries_.erase(at);
 }
@@ -22,21 +24,35 @@ store::entries::iterator store::lookup(std::string_view key) {
   return entries_.end();
 }
 
-value* store::find(std::string_view key) {
+const value* store::find(std::string_view key) {
   const auto at = lookup(key);
   return at == entries_.end() ? nullptr : &at->second.held;
 }
 
+value* store::find_to_change(std::string_view key) {
+  const auto at = lookup(key);
+  if (at == entries_.end()) return nullptr;
+  give_to_snapshot(at->first, at->second);
+  return &at->second.held;
+}
+
+store::entry& store::make(std::string_view key) {
+  entry& made = entries_.try_emplace(std::string(key)).first->second;
+  made.snapshot = snapshots_;
+  return made;
+}
+
 value& store::find_or_make(std::string_view key) {
-  if (value* there = find(key)) return *there;
-  return entries_.try_emplace(std::string(key)).first->second.held;
+  if (value* there = find_to_change(key)) return *there;
+  return make(key).held;
 }
 
 void store::set(std::string_view key, std::string text) {
   const auto at = entries_.find(key);
   if (at == entries_.end()) {
-    entries_.try_emplace(std::string(key)).first->second.held = std::move(text);
+    make(key).held = std::move(text);
   } else {
+    give_to_snapshot(at->first, at->second);
     forget_deadline(at->second);
     at->second.held = std::move(text);
   }
@@ -50,6 +66,14 @@ bool store::erase(std::string_view key) {
 }
 
 void store::clear() {
+  if (snapshot_ && !snapshot_->is_cleared) {
+    snapshot_->is_cleared = true;
+    const bool is_at_end = snapshot_->next == entries_.end();
+    snapshot_->entries_before.swap(entries_);  // iterators stay, but for the end
+    snapshot_->deadlines_before.swap(deadlines_);
+    if (is_at_end) snapshot_->next = snapshot_->entries_before.end();
+    return;
+  }
   deadlines_.clear();
   entries_.clear();
 }
@@ -57,6 +81,7 @@ void store::clear() {
 bool store::expire_at(std::string_view key, moment when) {
   const auto at = lookup(key);
   if (at == entries_.end()) return false;
+  give_to_snapshot(at->first, at->second);
   forget_deadline(at->second);
   at->second.deadline = deadlines_.emplace(when, at->first);
   return true;
@@ -77,6 +102,39 @@ std::size_t store::remove_expired(std::size_t most) {
     remove(at);
   }
   return count;
+}
+
+// Snapshots
+// ----------------------------------------------------------------------------------------
+
+void store::begin_snapshot(snapshot_sink sink) {
+  ++snapshots_;
+  // New keys must not move the others to other places while somebody goes through them.
+  entries_.max_load_factor(1e6F);
+  snapshot_.emplace();
+  snapshot_->sink = std::move(sink);
+  snapshot_->next = entries_.begin();
+}
+
+void store::give_to_snapshot(const std::string& key, entry& e) {
+  if (!snapshot_ || e.snapshot == snapshots_) return;
+  e.snapshot = snapshots_;
+  snapshot_->sink(key, e.held, e.deadline ? std::optional((*e.deadline)->first) : std::nullopt);
+}
+
+bool store::continue_snapshot(std::size_t most) {
+  const entries& all = snapshot_->is_cleared ? snapshot_->entries_before : entries_;
+  for (; most != 0 && snapshot_->next != all.end(); --most) {
+    auto& [key, e] = *snapshot_->next++;
+    give_to_snapshot(key, e);
+  }
+  return snapshot_->next != all.end();
+}
+
+void store::end_snapshot() noexcept {
+  snapshot_.reset();
+  entries_.max_load_factor(1);
+  if (entries_.size() > entries_.bucket_count()) entries_.rehash(0);
 }
 
 }  // namespace kv

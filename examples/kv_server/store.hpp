@@ -34,7 +34,8 @@ class store {
       : on_expiry_(std::move(on_expiry)) {}
 
   /// Null: there is none.
-  [[nodiscard]] value* find(std::string_view key);
+  [[nodiscard]] const value* find(std::string_view key);
+  [[nodiscard]] value* find_to_change(std::string_view key);
   /// Made, with an empty string, if there is none.
   [[nodiscard]] value& find_or_make(std::string_view key);
   /// Replaces the value, and forgets when the old one was to expire.
@@ -48,6 +49,17 @@ class store {
 
   /// Removes what has expired, so many at most; how many it were.
   std::size_t remove_expired(std::size_t most);
+
+  /// Gets a key as it was when the snapshot began.
+  using snapshot_sink =
+      std::function<void(std::string_view key, const value& held, std::optional<moment> expires)>;
+
+  /// From now on every key that there is goes to `sink`, once and as it is now: some with each
+  /// `continue_snapshot`, and what is changed before its turn right before that.
+  void begin_snapshot(snapshot_sink sink);
+  /// So many keys at most. False: these were the last.
+  bool continue_snapshot(std::size_t most);
+  void end_snapshot() noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   [[nodiscard]] std::size_t expiring() const noexcept { return deadlines_.size(); }
@@ -66,17 +78,29 @@ class store {
   struct entry {
     value held;
     std::optional<deadlines::iterator> deadline;
+    std::uint64_t snapshot = 0;  // the last one that has it, or that it came too late for
   };
   using entries = std::unordered_map<std::string, entry, hash, std::equal_to<>>;
+  struct snapshot {
+    snapshot_sink sink;
+    entries::iterator next;
+    bool is_cleared = false;  // since then; what there was is here
+    entries entries_before;
+    deadlines deadlines_before;
+  };
 
   entries::iterator lookup(std::string_view key);
   void forget_deadline(entry& e);
   void remove(entries::iterator at);
+  entry& make(std::string_view key);
+  void give_to_snapshot(const std::string& key, entry& e);
 
   entries entries_;
   deadlines deadlines_;
   std::function<void(std::string_view)> on_expiry_;
   bool holds_expiry_ = false;
+  std::optional<snapshot> snapshot_;
+  std::uint64_t snapshots_ = 0;
 };
 
 }  // namespace kv
