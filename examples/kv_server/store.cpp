@@ -111,9 +111,7 @@ void store::begin_snapshot(snapshot_sink sink) {
   ++snapshots_;
   // New keys must not move the others to other places while somebody goes through them.
   entries_.max_load_factor(1e6F);
-  snapshot_.emplace();
-  snapshot_->sink = std::move(sink);
-  snapshot_->next = entries_.begin();
+  snapshot_.emplace(std::move(sink), entries_.begin());
 }
 
 void store::give_to_snapshot(const std::string& key, entry& e) {

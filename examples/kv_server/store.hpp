@@ -82,9 +82,12 @@ class store {
   };
   using entries = std::unordered_map<std::string, entry, hash, std::equal_to<>>;
   struct snapshot {
+    snapshot(snapshot_sink to, entries::iterator from)
+        : sink(std::move(to)), next(from), is_cleared(false) {}
+
     snapshot_sink sink;
     entries::iterator next;
-    bool is_cleared = false;  // since then; what there was is here
+    bool is_cleared;  // since then; what there was is here
     entries entries_before;
     deadlines deadlines_before;
   };
