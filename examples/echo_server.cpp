@@ -3,11 +3,9 @@
 #include <stackless/io/io.hpp>
 #include <stackless/stackless.hpp>
 
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -26,27 +24,27 @@ void log(const std::string& line) {
 }
 
 /// Its errors end here: one bad client must not stop the server.
-sl::task<> serve(sl::io::tcp_stream client) {
+sl::task<> serve(sl::io::tcp_stream client, sl::io::buffer_pool buffers) {
   std::string who = "a client";
   try {
     who = to_string(client.peer_address());
     sl::this_tasklet::set_name(who);
     client.set_no_delay(true);
-    std::array<char, 16384> buffer;
-    while (const std::size_t n = co_await client.read_some(buffer))
-      co_await client.write_all({buffer.data(), n});
+    while (const sl::io::pooled_bytes bytes = co_await client.receive(buffers))
+      co_await client.write_all(bytes);
   } catch (const std::exception& error) {
     log(who + ": " + error.what());
   }
 }
 
 sl::task<> accept_clients(sl::io::tcp_listener listener) {
+  sl::io::buffer_pool buffers(1024);  // a client that says nothing holds none of them
   std::error_code last;
   for (;;) {
     std::error_code error;
     sl::io::tcp_stream client = co_await listener.accept(error);
     if (!error) {
-      sl::spawn_daemon("client", serve, std::move(client));
+      sl::spawn_daemon("client", serve, std::move(client), buffers);
     } else if (error != std::errc::connection_aborted) {
       // Out of descriptors, as a rule: clients wait in the backlog until others have gone.
       if (error != last) log("accept: " + error.message());

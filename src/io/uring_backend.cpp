@@ -437,7 +437,11 @@ void uring_backend::wait(std::optional<nanoseconds> timeout) {
 
 void uring_backend::reap() noexcept {
   std::array<io_uring_cqe*, 64> batch{};
+  // For an empty queue liburing asks the kernel for what has come meanwhile: a few at a time, which
+  // the next poll would bring together. A host is told of them no second time.
+  const bool once = host_descriptor_ == -1;
   for (;;) {
+    if (once && io_uring_cq_ready(&ring_) == 0) return;
     const unsigned count = io_uring_peek_batch_cqe(&ring_, batch.data(), batch.size());
     if (count == 0) return;
     for (unsigned i = 0; i < count; ++i) prefetch_operation(batch[i]->user_data);
