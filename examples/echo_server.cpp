@@ -89,8 +89,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   allow_many_files();
+  sl::scheduler_options options;
+  options.ring_entries = 1024;  // answers that go to the kernel together
   try {
-    sl::run(listen, port);
+    sl::run(options, listen, port);
   } catch (const std::exception& problem) {
     log(std::string("echo_server: ") + problem.what());
     return 1;

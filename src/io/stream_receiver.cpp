@@ -69,14 +69,19 @@ void stream_receiver::append(received_bytes& bytes, std::uint32_t size) noexcept
   note_pooled(1);
 }
 
+void stream_receiver::hand_to(pooled_receive_awaiter& into, received_bytes& bytes) noexcept {
+  into.bytes_ = pooled_access::make(*pool_, bytes);
+  into.result_ = 0;
+  into.has_result_ = true;
+}
+
 bool stream_receiver::take(pooled_receive_awaiter& into) noexcept {
   if (first_ != nullptr) {
     received_bytes& bytes = *first_;
     first_ = bytes.next;
     --queued_;
     if (bytes.in_pool) note_pooled(-1);
-    into.bytes_ = pooled_access::make(*pool_, bytes);
-    into.result_ = 0;
+    hand_to(into, bytes);
   } else if (end_ != still_open) {
     into.result_ = end_;
     if (end_ < 0) end_ = still_open;  // told once, as the system does
@@ -161,11 +166,13 @@ void stream_receiver::wait_for(pooled_receive_awaiter& waiter) {
 }
 
 void stream_receiver::serve() noexcept {
-  while (first_waiter_ != nullptr && take(*first_waiter_)) {
-    pooled_receive_awaiter& served = *first_waiter_;
-    first_waiter_ = served.next_;
-    end_wait(served);
-  }
+  while (first_waiter_ != nullptr && take(*first_waiter_)) end_first_wait();
+}
+
+void stream_receiver::end_first_wait() noexcept {
+  pooled_receive_awaiter& served = *first_waiter_;
+  first_waiter_ = served.next_;
+  end_wait(served);
 }
 
 /// It has been taken out of the queue of those who wait.
@@ -265,8 +272,13 @@ void stream_receiver::part(std::uint32_t buffer, int outcome) noexcept {
     pool_->give_back(slot);
     return;
   }
+  if (first_waiter_ != nullptr) {  // and so nothing is kept
+    slot.size = static_cast<std::uint32_t>(outcome);
+    hand_to(*first_waiter_, slot);
+    end_first_wait();
+    return;
+  }
   append(slot, static_cast<std::uint32_t>(outcome));
-  serve();
   if (queued_ >= most_queued(*pool_)) cancel();
 }
 

@@ -60,7 +60,9 @@ class stream_receiver final : public wait_object,
   [[nodiscard]] bool is_wanted() const noexcept;
   void receive_now() noexcept;
   void receive_into(received_bytes& slot) noexcept;
+  void hand_to(pooled_receive_awaiter& into, received_bytes& bytes) noexcept;
   void serve() noexcept;
+  void end_first_wait() noexcept;
   void end_wait(pooled_receive_awaiter& waiter) noexcept;
   void count(pooled_receive_awaiter& waiter, bool counted) noexcept;
   void starve() noexcept;

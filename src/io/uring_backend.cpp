@@ -55,10 +55,12 @@ std::uint64_t user_data_of(const io_operation& operation) noexcept {
   return reinterpret_cast<std::uintptr_t>(&operation);
 }
 
-/// With hundreds of connections none of the operations is in the cache any more.
+/// With hundreds of connections none of the operations is in the cache any more, nor what stands
+/// behind them: the wait, or the queue of a receiver.
 void prefetch_operation(std::uint64_t user_data) noexcept {
   const auto* const lines = reinterpret_cast<const char*>(user_data);
-  for (std::size_t at = 0; at < sizeof(io_operation); at += 64) __builtin_prefetch(lines + at, 1);
+  for (std::size_t at = 0; at < sizeof(io_operation) + 64; at += 64)
+    __builtin_prefetch(lines + at, 1);
 }
 
 short readiness_for(io_code code) noexcept {
