@@ -477,6 +477,43 @@ TEST_CASE("a copy that is cut short in the middle gives back what it holds") {
   on_each_backend(body);
 }
 
+TEST_CASE("a copy to who does not read holds no more than it says") {
+  const temporary_directory directory;
+  put(directory.file("source"), std::string(std::size_t{4} << 20, 'x'));
+  std::size_t limit = std::size_t{256} * 1024;
+  const auto body = [&]() -> task<> {
+    connection to;
+    co_await connect_pair(to);
+    (void)co_await fill(to.server);
+    io::file source = co_await io::open(directory.file("source"));
+    io::copy_progress progress;
+    io::copy_options options;
+    options.progress = &progress;
+    auto copier =
+        stackless::spawn([&]() -> task<> { (void)co_await io::copy(source, to.server, options); });
+    // Until it has filled what it has, and more would have come: the position stays.
+    off_t before = -1;
+    for (int same = 0; same < 10;) {
+      co_await stackless::sleep_for(2ms);
+      const off_t now = ::lseek(source.descriptor(), 0, SEEK_CUR);
+      same = now == before && now != 0 ? same + 1 : 0;
+      before = now;
+    }
+    co_await stop(copier);
+    CHECK(progress.read - progress.written == progress.unwritten.size());
+    CHECK(progress.unwritten.size() <= limit);
+  };
+  on_each_backend(body);
+  const without mask("splice");
+  limit = std::size_t{64} * 1024;
+  for (const stackless::io_choice choice : backends()) {
+    if (choice != stackless::io_choice::uring) continue;  // the only one that is without
+    stackless::scheduler_options options;
+    options.io = choice;
+    stackless::run(options, body);
+  }
+}
+
 TEST_CASE("a copy that is cut short at any moment loses nothing") {
   const std::string data = numbers(3'000'000);
   on_each_backend([&]() -> task<> {
