@@ -251,6 +251,22 @@ start --log "$work/full"
 ask 'GET small' '$1' 1
 ask 'EXISTS large' ':0'
 end TERM 0
+# a log that would take its place has what could not be written, and would get it once more
+limit=1
+start --log "$work/full-too" --sync always --rewrite-growth 0
+limit=unlimited
+many 30 'INCR n'
+printf -v long '%*s' 200 ''
+ask "RPUSH l ${long// /x}" "-MISCONF the append-only file cannot be written: $work/full-too: File too large"
+exec {one}>&-
+exec {one}<>"/dev/tcp/127.0.0.1/$port"
+ask 'BGREWRITEAOF' '+Background append only file rewriting started'
+within 20 has_failed || fail "a log that cannot be written is rewritten"
+end KILL 137
+start --log "$work/full-too"
+ask 'GET n' '$2' 30
+ask 'EXISTS l' ':0'
+end TERM 0
 
 status=0
 "$program" --port many >/dev/null 2>"$work/err" || status=$?
