@@ -134,13 +134,13 @@ TEST_CASE("poll_fd wakes the host for what goes on by itself after a part") {
     const std::string text(3'000'000, 't');  // more than a socket holds
     std::size_t received = 0;
     auto [left, right] = io::unix_pair();
-    const auto writes = [&left = left, &text]() -> task<> { co_await left.write_all(text); };
+    const auto writes = [&writer = left, &text]() -> task<> { co_await writer.write_all(text); };
     s.spawn("writer", writes);
     // The host reads by itself: no other operation makes the engine submit.
-    const auto drain = [&, &right = right]() {
+    const auto drain = [&, &reader = right]() {
       std::string block(65'536, ' ');
       for (;;) {
-        const ssize_t count = ::recv(right.descriptor(), block.data(), block.size(), MSG_DONTWAIT);
+        const ssize_t count = ::recv(reader.descriptor(), block.data(), block.size(), MSG_DONTWAIT);
         if (count <= 0) return;
         received += static_cast<std::size_t>(count);
       }
