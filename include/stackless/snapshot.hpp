@@ -61,9 +61,10 @@ enum class object_kind : std::uint8_t {
   broadcast,
   select,
   external_source,
-  remote,   ///< the receiving end of what other threads send
-  foreign,  ///< an awaitable of another library, or a callback
-  offload   ///< work on another thread
+  remote,      ///< the receiving end of what other threads send
+  foreign,     ///< an awaitable of another library, or a callback
+  offload,     ///< work on another thread
+  buffer_pool  ///< of io/, all its buffers being in use
 };
 
 /// Where a source line is, by the compiler's word.

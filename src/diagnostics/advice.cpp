@@ -332,6 +332,10 @@ std::string about_never_signalled(const tasklet_info& subject, const object_info
   case object_kind::watch:
   case object_kind::broadcast:
     return about_kept_sender(subject, object);
+  case object_kind::buffer_pool:
+    return "let pooled_bytes go before the next receive, reset() does; or copy what is kept. A "
+           "larger "
+           "pool only puts this off, if more is kept each time.";
   default:
     return {};
   }

@@ -44,17 +44,17 @@ class block_probe final : public tasklet_block {
 };
 
 constexpr std::size_t wait_kinds = static_cast<std::size_t>(wait_kind::readiness) + 1;
-constexpr std::size_t io_codes = static_cast<std::size_t>(io_code::poll) + 1;
+constexpr std::size_t io_codes = static_cast<std::size_t>(io_code::receive_many) + 1;
 
 constexpr std::array object_words{
-    "object",    "channel",       "tasklet",       "timer",
-    "I/O",       "nursery",       "start",         "event",
-    "semaphore", "mutex",         "shared_mutex",  "condition_variable",
-    "latch",     "barrier",       "once",          "oneshot",
-    "watch",     "broadcast",     "select",        "external_source",
-    "remote",    "foreign await", "offloaded work"
+    "object",    "channel",       "tasklet",        "timer",
+    "I/O",       "nursery",       "start",          "event",
+    "semaphore", "mutex",         "shared_mutex",   "condition_variable",
+    "latch",     "barrier",       "once",           "oneshot",
+    "watch",     "broadcast",     "select",         "external_source",
+    "remote",    "foreign await", "offloaded work", "buffer_pool"
 };
-static_assert(object_words.size() == static_cast<std::size_t>(object_kind::offload) + 1);
+static_assert(object_words.size() == static_cast<std::size_t>(object_kind::buffer_pool) + 1);
 
 constexpr std::size_t most_entries = 64;
 constinit std::array<debug_root::entry, most_entries> entries{};

@@ -109,6 +109,12 @@ class sentence {
   [[nodiscard]] std::string purpose(operation_kind operation, std::uint64_t object_id) const {
     const object_info* object = state_.find_object(object_id);
     if (object == nullptr) return "for ever";
+    if (object->kind == object_kind::buffer_pool)
+      return object->capacity == 1
+                 ? "for the buffer of its buffer_pool, which is in use"
+                 : fmt::format(
+                       "for a buffer of its buffer_pool: all {} are in use", object->capacity
+                   );
     switch (operation) {
     case operation_kind::receive:
       return "to receive from " + called(*object);
@@ -261,6 +267,9 @@ class sentence {
       break;
     case object_kind::select:
       what = "make one happen";
+      break;
+    case object_kind::buffer_pool:
+      what = "give one back";
       break;
     default:
       break;

@@ -126,6 +126,8 @@ std::string_view word(object_kind what) {
     return "foreign";
   case object_kind::offload:
     return "offload";
+  case object_kind::buffer_pool:
+    return "buffer_pool";
   }
   return "unknown";
 }

@@ -53,7 +53,8 @@ std::string tasklet_printer::operation_of(const tasklet_info& t) const {
   case operation_kind::io:
     if (object == nullptr) return "I/O";
     return printable(object->type.empty() ? "I/O" : object->type) +
-           (object->name.empty() ? "" : " " + printable(object->name));
+           (object->name.empty() ? "" : " " + printable(object->name)) +
+           (object->kind == object_kind::buffer_pool ? ", waits for a buffer" : "");
   case operation_kind::foreign:
     if (object == nullptr) return "foreign await";
     return (object->kind == object_kind::offload ? "" : "foreign await of ") +

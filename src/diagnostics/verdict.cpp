@@ -310,6 +310,22 @@ std::vector<finding> find_stuck(const snapshot_data& state, std::size_t most, st
   return all;
 }
 
+namespace {
+
+/// I/O is no wait for other tasklets, but for the bytes that those have not let go of.
+void judge_buffers(const snapshot_data& state, finding& found) {
+  if (found.why != verdict::unknown) return;
+  for (std::uint64_t id : found.core) {
+    const object_info* object = state.find_object(info_of(state, id).waits.object);
+    if (object == nullptr || object->kind != object_kind::buffer_pool) continue;
+    found.subject = id;
+    found.why = verdict::never_signalled;
+    return;
+  }
+}
+
+}  // namespace
+
 finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   finding found;
   found.behind.assign(state.tasklets.size(), 0);
@@ -333,6 +349,7 @@ finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   } else if (found.core.size() > 1) {
     judge_together(state, found);
   }
+  judge_buffers(state, found);
   const bool told_waits_elsewhere =
       told_index != wait_graph::none &&
       std::find(found.core.begin(), found.core.end(), told) == found.core.end();

@@ -356,7 +356,9 @@ void stream_receiver::describe(object_info& info, std::vector<const void*>&) con
   const std::string subject = resource_.name();
   info.name = subject.empty() ? "descriptor " + std::to_string(resource_.descriptor)
                               : "\"" + subject + "\"";
-  if (starving_) info.name += ", waits for a buffer";
+  if (!starving_) return;
+  info.kind = object_kind::buffer_pool;
+  info.capacity = pool_->count();
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

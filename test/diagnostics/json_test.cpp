@@ -225,7 +225,7 @@ TEST_CASE("json: each enumerator has a word of its own") {
     state.tasklets.emplace_back().waits.operation = each;
     return to_json(state);
   }));
-  check_words(words("kind", object_kind::offload, [](object_kind each) {
+  check_words(words("kind", object_kind::buffer_pool, [](object_kind each) {
     snapshot_data state;
     state.objects.emplace_back().kind = each;
     return to_json(state);

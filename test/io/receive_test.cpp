@@ -226,7 +226,9 @@ TEST_CASE("no buffer will ever come back: a deadlock that names the pool") {
       (void)co_await pair.ours.receive(pool);
     } catch (const stackless::deadlock_error& error) {
       told = true;
-      CHECK_THAT(error.what(), contains_text("waits for a buffer"));
+      CHECK(error.report().why == stackless::verdict::never_signalled);
+      CHECK_THAT(error.what(), contains_text("waits for the buffer of its buffer_pool, which is"));
+      CHECK_THAT(error.what(), contains_text("let pooled_bytes go before the next receive"));
     }
     CHECK(told);
     kept.reset();
