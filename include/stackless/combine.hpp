@@ -101,6 +101,11 @@ template <class... T>
 struct race_outcome {
   std::optional<std::variant<combined_value<T>...>> value;
   std::exception_ptr error;
+
+  /// An error decides it too, unless a success is wanted.
+  [[nodiscard]] bool is_open(bool until_success) const noexcept {
+    return !value && (until_success || !error);
+  }
 };
 
 template <std::size_t I, class Outcome, class T>
@@ -108,10 +113,11 @@ task<> race(adopted_task<T> from, nursery& others, Outcome& outcome, bool until_
   try {
     if constexpr (std::is_void_v<T>) {
       co_await from;
-      if (!outcome.value) outcome.value.emplace(std::in_place_index<I>);
+      if (outcome.is_open(until_success)) outcome.value.emplace(std::in_place_index<I>);
     } else {
       combined_value<T> value = co_await from;
-      if (!outcome.value) outcome.value.emplace(std::in_place_index<I>, std::move(value));
+      if (outcome.is_open(until_success))
+        outcome.value.emplace(std::in_place_index<I>, std::move(value));
     }
   } catch (const cancelled&) {
     throw;
@@ -182,7 +188,8 @@ task<std::tuple<detail::combined_value<T>...>> when_all(task<T>&&... tasks) {
 /// Runs tasks at the same time until one of them has ended, with a result or an error; the others
 /// are cancelled and waited for. Gives the result, in a variant whose index tells which it was.
 ///
-/// **Cancellation**: cancels all. **Errors**: that of the first to end.
+/// **Cancellation**: cancels all. **Errors**: that of the first to end. What the losers raise after
+/// that goes with them: they were cancelled.
 template <class... T>
   requires(sizeof...(T) != 0)
 task<std::variant<detail::combined_value<T>...>> when_any(task<T>&&... tasks) {

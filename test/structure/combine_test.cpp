@@ -103,6 +103,36 @@ STACKLESS_TEST("first_success passes failures over") {
   CHECK(suppressed(raised).size() == 1);
 }
 
+STACKLESS_TEST("when_any: an error that comes first is raised, though a loser comes to its end") {
+  channel<int> values(2);
+  const auto fails = [&]() -> task<int> {
+    (void)co_await values.receive();
+    throw std::runtime_error("first");
+  };
+  const auto succeeds = [&]() -> task<int> { co_return co_await values.receive(); };
+  const auto feeds = [&]() -> task<> {
+    co_await sleep_for(1s);
+    (void)values.try_send(1);
+    (void)values.try_send(2);  // in the same turn
+  };
+  const auto feeder = spawn(feeds);
+  CHECK_THROWS_WITH(co_await when_any(fails(), succeeds()), "first");
+  (void)values.try_send(1);
+  (void)values.try_send(2);
+  const auto got = co_await first_success(fails(), succeeds());
+  CHECK(got.index() == 1);
+
+  const auto ends_in_a_shield = []() -> task<> {
+    co_await shield([]() -> task<> { co_await sleep_for(2s); });
+  };
+  const auto fails_alone = []() -> task<> {
+    co_await sleep_for(1s);
+    throw std::runtime_error("alone");
+  };
+  CHECK_THROWS_WITH(co_await when_any(fails_alone(), ends_in_a_shield()), "alone");
+  co_await feeder.join();
+}
+
 STACKLESS_TEST("combinations are cancelled as a whole") {
   std::vector<std::string> log;
   CHECK_FALSE(co_await move_on_after(1s, [&]() -> task<> {
