@@ -318,7 +318,7 @@ inline detail::drain_operation drain_ready() noexcept {
 /// A scheduler that a host loop drives. There is no main tasklet.
 ///
 /// **Lifetime**: must be empty when it is destroyed (`shutdown`): with live tasklets left it prints
-/// its report and terminates.
+/// its report and terminates. When an exception destroys it, it shuts itself down instead.
 /// **Threads**: one thread; several may live on it, and one is driven at a time.
 class scheduler {
  public:
@@ -404,6 +404,7 @@ class scheduler {
 
  private:
   std::unique_ptr<detail::scheduler_core> core_;
+  int exceptions_before_;
 };
 
 /// Sets what is done with errors that tasklets do not catch, for the running scheduler; an empty

@@ -148,7 +148,12 @@ void tell_sleep(scheduler_core& core) noexcept {
 void tell_stalls(scheduler_core& core) noexcept {
   hooks& h = core.make_hooks();
   const auto began = std::chrono::steady_clock::now();
-  if (core.step == h.stalls_at_step || began < h.next_look) return;
+  h.look_again_at.reset();
+  if (core.step == h.stalls_at_step) return;
+  if (began < h.next_look) {
+    h.look_again_at = h.next_look;
+    return;
+  }
   h.stalls_at_step = core.step;
   constexpr int share = 20;
   try {

@@ -193,7 +193,7 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
   const activation active(this, driving_);
   const return_to_host returning(*this, mode);
   mode_ = mode;
-  note_time();
+  note_time(step);
   const unsigned polls_after = std::max(options_.resumes_between_polls, 1U);
   unsigned turns_to_poll = polls_after;
   turn_limit limit(limits);
@@ -256,7 +256,7 @@ run_result scheduler_core::drive(drive_mode mode, const run_limits& limits) {
       if (!ring.empty(
           )) {  // a switch too, from nobody: waits that begin now get a time of their own
         ++step;
-        note_time();
+        note_time(step);
       }
       continue;
     }

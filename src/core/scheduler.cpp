@@ -1,5 +1,7 @@
 #include <stackless/scheduler.hpp>
 
+#include <cstdio>
+#include <exception>
 #include <stdexcept>
 #include <utility>
 
@@ -72,9 +74,23 @@ void make_daemon(tasklet_block& t, bool wakes_nobody) noexcept {
 }  // namespace detail
 
 scheduler::scheduler(const scheduler_options& options)
-    : core_(std::make_unique<detail::scheduler_core>(options)) {}
+    : core_(std::make_unique<detail::scheduler_core>(options)),
+      exceptions_before_(std::uncaught_exceptions()) {}
 
-scheduler::~scheduler() = default;
+scheduler::~scheduler() {
+  // The exception that passes by is the news, and to terminate would hide it.
+  while (core_->alive() != 0 && std::uncaught_exceptions() > exceptions_before_) {
+    try {
+      shutdown();
+    } catch (const std::exception& error) {
+      std::fprintf(
+          stderr, "stackless: an error while a scheduler was shut down: %s\n", error.what()
+      );
+    } catch (...) {
+      std::fputs("stackless: an error while a scheduler was shut down\n", stderr);
+    }
+  }
+}
 
 run_result scheduler::run() {
   return core_->drive(detail::scheduler_core::drive_mode::to_the_end);

@@ -82,7 +82,7 @@ scheduler_core::scheduler_core(const scheduler_options& options) : options_(opti
   time_marks_.reserve(time_marks_kept);
   if (options.keep_history) make_hooks().keeps_history = true;
   if (options.dump_on_signal) dump_ = std::make_unique<signal_dump>(options.dump_signal);
-  note_time();
+  note_time(step);
 }
 
 scheduler_core::~scheduler_core() {
@@ -274,15 +274,18 @@ std::chrono::steady_clock::time_point scheduler_core::now() const noexcept {
                                                       : std::chrono::steady_clock::now();
 }
 
-void scheduler_core::note_time() noexcept {
+void scheduler_core::note_time(std::uint64_t of_step) noexcept {
   const auto time = now();
-  if (!time_marks_.empty() && time_marks_.back().step == step) return;
+  if (!time_marks_.empty() && time_marks_.back().step >= of_step) {
+    if (of_step > step) time_marks_.back().time = time;  // it slept again before that step came
+    return;
+  }
   if (time_marks_.size() == time_marks_kept) {
     // Every second mark goes: the older a time, the coarser, and all of history stays covered.
     for (std::size_t i = 0; i < time_marks_kept / 2; ++i) time_marks_[i] = time_marks_[2 * i];
     time_marks_.resize(time_marks_kept / 2);
   }
-  time_marks_.push_back({step, time});
+  time_marks_.push_back({of_step, time});
 }
 
 std::chrono::steady_clock::time_point scheduler_core::time_of_step(std::uint64_t when
@@ -341,9 +344,14 @@ void scheduler_core::poll(bool may_sleep) {
   dump_if_asked();  // also of a signal that came when there was no backend to be woken
   std::optional<std::chrono::nanoseconds> timeout = std::chrono::nanoseconds(0);
   if (may_sleep) {
+    note_time(step);  // who began to wait since the last poll did so before the sleep
     timeout.reset();
-    if (!timers.empty() && options_.clock == clock_choice::steady)
-      timeout = time_left(timers.soonest().deadline, now());
+    if (hooks_ && hooks_->look_again_at)
+      timeout = time_left(*hooks_->look_again_at, std::chrono::steady_clock::now());
+    if (!timers.empty() && options_.clock == clock_choice::steady) {
+      const auto next_timer = time_left(timers.soonest().deadline, now());
+      timeout = timeout ? std::min(*timeout, next_timer) : next_timer;
+    }
     if (tearing_down_ || ending_daemons_) {
       const auto grace = time_left(grace_end_, std::chrono::steady_clock::now());
       timeout = timeout ? std::min(*timeout, grace) : grace;
@@ -359,7 +367,7 @@ void scheduler_core::poll(bool may_sleep) {
   (void)take_mail();
   dump_if_asked();
   fire_timers();
-  note_time();
+  note_time(may_sleep ? step + 1 : step);
 }
 
 bool scheduler_core::wait_for_a_source() {

@@ -317,6 +317,31 @@ TEST_CASE("a scheduler that is destroyed with live tasklets ends the program") {
   CHECK_THAT(end.text, contains_text("destroyed with live tasklets"));
 }
 
+TEST_CASE("an error that destroys a scheduler with live tasklets is what is told") {
+  bool cleaned_up = false;
+  struct on_exit {
+    bool& flag;
+    ~on_exit() { flag = true; }
+  };
+  const auto host = [&] {
+    channel<int> c;
+    scheduler s;
+    const auto left_over = [&]() -> task<> {
+      const on_exit notes{cleaned_up};
+      (void)co_await c.receive();
+    };
+    const auto fails = []() -> task<> {
+      co_await stackless::yield();
+      throw std::runtime_error("the real reason");
+    };
+    s.spawn(left_over);
+    s.spawn(fails);
+    (void)s.run();
+  };
+  CHECK_THROWS_WITH(host(), "the real reason");
+  CHECK(cleaned_up);
+}
+
 TEST_CASE("two schedulers on one thread, one driven at a time") {
   scheduler a;
   scheduler b;

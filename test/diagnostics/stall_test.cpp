@@ -249,6 +249,24 @@ TEST_CASE("an observer of a program that is well is told of none") {
   CHECK(log.told.empty());
 }
 
+TEST_CASE("a stall that comes right after a look is told, though nothing runs any more") {
+  stall_log log;
+  const auto waits = [](channel<int> in) -> task<> { (void)co_await in.receive(); };
+  const auto program = [&]() -> task<> {
+    set_observer(&log);
+    // With so many a look takes long, and the next one comes the later for that.
+    const channel<int> held;
+    for (int i = 0; i < 3000; ++i) spawn(waits, held);
+    co_await sleep_for(1ms);
+    CHECK(log.told.empty());
+    spawn_mutual_receivers();
+    log.throws = true;
+    co_await sleep_for(60s);
+  };
+  CHECK_THROWS_WITH(run(program), "the observer's own");
+  CHECK(log.told == std::vector{verdict::mutual_receive});
+}
+
 TEST_CASE("what on_stall throws is an error that nobody caught") {
   stall_log log;
   log.throws = true;

@@ -44,6 +44,8 @@ struct hooks {
   any_tasklet previous;              ///< who ran last, as the observer was told
   std::uint64_t stalls_at_step = 0;  ///< those that were looked for last
   std::chrono::steady_clock::time_point next_look{};
+  /// It was too early to look for those that there may be now: the sleep ends then.
+  std::optional<std::chrono::steady_clock::time_point> look_again_at;
   std::set<std::pair<std::uint64_t, std::uint64_t>> stalls_told;  ///< first tasklet, its step
   bool running = false;                                           ///< inside the observer
   bool asleep = false;            ///< nothing has run since the observer was told so

@@ -385,7 +385,8 @@ class scheduler_core {
   void cancel_inside(tasklet_block& t, const scope_core* outermost) noexcept;
   void cancel_children(const child_group& group) noexcept;
   void fire_timers() noexcept;
-  void note_time() noexcept;
+  /// That this step, the current or the next one, is or begins now.
+  void note_time(std::uint64_t of_step) noexcept;
   void dump_if_asked() noexcept;
   [[nodiscard]] bool is_same_deadlock(const tasklet_block* t) const noexcept;
   void release_stuck(tasklet_block* cause) noexcept;
