@@ -304,7 +304,14 @@ std::string about_kept_sender(const tasklet_info& subject, const object_info& ob
 }
 
 /// Who should have done it is not known; what it takes is.
-std::string about_never_signalled(const tasklet_info& subject, const object_info& object) {
+std::string about_never_signalled(
+    const snapshot_data& state, const tasklet_info& subject, const object_info& object
+) {
+  // One that failed may be the one that is missing: then a smaller number is no remedy.
+  const bool somebody_failed =
+      std::any_of(state.ended.begin(), state.ended.end(), [](const ended_info& e) {
+        return !e.error.empty();
+      });
   switch (object.kind) {
   case object_kind::event:
     return fmt::format(
@@ -314,16 +321,28 @@ std::string about_never_signalled(const tasklet_info& subject, const object_info
     );
   case object_kind::semaphore:
     return fmt::format(
-        "release what was acquired of {} before it waits for more: a unit comes back when its "
-        "guard ends, and one that was kept by release().",
+        "a unit of {} comes back when the guard that acquired it ends; more come by its release() "
+        "alone, on every path of who should call it.",
         called(object)
     );
   case object_kind::latch:
+    if (somebody_failed)
+      return fmt::format(
+          "count {} down {} more, also on a path that fails.", called(object),
+          counted(object.count, "time", "times")
+      );
     return fmt::format(
         "count {} down {} more, or make it for {} fewer. Who waits for it does not count.",
         called(object), counted(object.count, "time", "times"), object.count
     );
   case object_kind::barrier:
+    if (somebody_failed)
+      return fmt::format(
+          "{} more {} to arrive at {}: who fails before never does. A nursery around them cancels "
+          "the "
+          "others then.",
+          object.count, object.count == 1 ? "has" : "have", called(object)
+      );
     return fmt::format(
         "{} more {} to arrive at {}, or make it for {} fewer.", object.count,
         object.count == 1 ? "has" : "have", called(object), object.count
@@ -395,7 +414,7 @@ std::string advise(const snapshot_data& state, const finding& found) {
         object->capacity == 0 ? "buffer" : "larger buffer"
     );
   case verdict::never_signalled:
-    return about_never_signalled(subject, *object);
+    return about_never_signalled(state, subject, *object);
   case verdict::never_started:
     return fmt::format("insert() {} before others wait for it.", numbered(state, subject.id));
   default:

@@ -309,6 +309,9 @@ class sentence {
     for (const holder_info& holder : object_->holders) {
       if (!could_help(*object_, holder)) continue;
       any = true;
+      const tasklet_info* t = state_.find_tasklet(holder.tasklet);
+      if (t != nullptr && t->wakes_nobody)
+        return text + fmt::format(" but {}, which promised to wake nobody", name(t->id));
       others |= holder.tasklet != 0 && holder.tasklet != subject_.id;
       outside |= holder.tasklet == 0;
     }

@@ -82,10 +82,11 @@ void repair_actor(std::string& text) {
 }
 
 void shorten_names(std::string& text) {
-  for (std::string_view abi : {"tracked_1::", "tracked_with_address_sanitizer_1::"}) {
-    replace_all(text, "stackless::" + std::string(abi), "");
-    replace_all(text, "stackless::un" + std::string(abi), "");
-  }
+  for (std::string_view abi :
+       {"stackless::tracked_1::", "stackless::untracked_1::",
+        "stackless::tracked_with_address_sanitizer_1::",
+        "stackless::untracked_with_address_sanitizer_1::"})
+    replace_all(text, abi, "");
   replace_all(text, "stackless::", "");
   replace_all(text, "std::__cxx11::", "std::");
   replace_all(text, "std::__1::", "std::");

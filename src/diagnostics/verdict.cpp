@@ -140,8 +140,31 @@ void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& f
   }
 }
 
+/// One of the core whom no other of it could help: it has a handle of the channel that it waits on,
+/// so it was not given a reference, and no other has one. Who has joins one of them. 0: there is
+/// none.
+std::uint64_t loner_among(const snapshot_data& state, const finding& found) {
+  if (!state.tracked) return 0;
+  for (std::uint64_t id : found.core) {
+    const tasklet_info& t = info_of(state, id);
+    const object_info* object = state.find_object(t.waits.object);
+    if (object == nullptr || object->kind != object_kind::channel) continue;
+    bool is_own = false;
+    // Many may hold it, and many may be asked about: the first who could help is enough.
+    const bool is_helped =
+        std::any_of(object->holders.begin(), object->holders.end(), [&](const holder_info& holder) {
+          is_own |= holder.tasklet == id;
+          if (holder.tasklet == id || !could_help(*object, holder)) return false;
+          return holder.tasklet == 0 ||
+                 std::binary_search(found.core.begin(), found.core.end(), holder.tasklet);
+        });
+    if (is_own && !is_helped) return id;
+  }
+  return 0;
+}
+
 /// Each of the core waits by itself only, or in a select whose every case leads back to the core.
-void judge_together(const snapshot_data& state, finding& found) {
+void judge_together(const snapshot_data& state, const wait_facts& facts, finding& found) {
   bool all_receive = true;
   bool all_send = true;
   bool all_join = true;
@@ -161,6 +184,9 @@ void judge_together(const snapshot_data& state, finding& found) {
   }
   if (found.subject != 0) {
     found.why = verdict::lost_notification;
+  } else if (const std::uint64_t loner = loner_among(state, found); loner != 0) {
+    found.core = {loner};
+    judge_alone(state, facts, found);
   } else if (all_join) {
     found.why = verdict::join_cycle;
   } else if (same_object && all_receive) {
@@ -288,7 +314,7 @@ std::vector<finding> find_stuck(const snapshot_data& state, std::size_t most, st
     if (members.size() == 1) {
       judge_alone(state, facts, found);
     } else {
-      judge_together(state, found);
+      judge_together(state, facts, found);
     }
     if (found.why == verdict::orphaned_channel || found.why == verdict::self_wait ||
         found.why == verdict::buffer_full_without_receiver)
@@ -347,7 +373,7 @@ finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   if (found.core.size() == 1) {
     judge_alone(state, *facts, found);
   } else if (found.core.size() > 1) {
-    judge_together(state, found);
+    judge_together(state, *facts, found);
   }
   judge_buffers(state, found);
   const bool told_waits_elsewhere =

@@ -279,6 +279,31 @@ TEST_CASE("programs: never started") {
   CHECK(report_of(program).why == verdict::never_started);
 }
 
+TEST_CASE("programs: a forgotten close in a pipeline is no mutual receive") {
+  const auto program = []() -> task<> {
+    const channel<int> raw(channel_name("raw"));
+    const channel<int> cooked(channel_name("cooked"));
+    const auto reads = [](channel<int> out) -> task<> { co_await out.send(1); };  // and forgets it
+    const auto cooks = [](channel<int> in, channel<int> out) -> task<> {
+      while (const auto value = co_await in.next()) co_await out.send(*value);
+      out.close();
+    };
+    const auto eats = [](channel<int> in) -> task<> {
+      while (const auto value = co_await in.next()) (void)*value;
+    };
+    const auto body = [&](nursery& n) -> task<> {
+      n.spawn("read", reads, raw);
+      n.spawn("cook", cooks, raw, cooked);
+      n.spawn("eat", eats, cooked);
+      co_return;
+    };
+    co_await with_nursery(body);
+  };
+  const deadlock_report report = report_of(program);
+  CHECK(report.why == verdict::orphaned_channel);
+  CHECK_THAT(report.explanation, contains_text("nobody is left who could send on 'raw'"));
+}
+
 TEST_CASE("programs: never signalled") {
   const auto program = []() -> task<> {
     event ready;
