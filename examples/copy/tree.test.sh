@@ -207,7 +207,7 @@ fi
 
 # --- a terminal ----------------------------------------------------------------------------------
 
-if command -v script >/dev/null; then
+if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
   mkdir shown
   mkfifo slow
   (exec 3>slow && sleep 1.5 && echo end >&3) &

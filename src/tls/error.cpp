@@ -48,6 +48,7 @@ errc kind_of_reason(int reason) noexcept {
   case SSL_R_HTTPS_PROXY_REQUEST:
   case SSL_R_PACKET_LENGTH_TOO_LONG:
   case SSL_R_RECORD_LENGTH_MISMATCH:
+  case SSL_R_BAD_RECORD_TYPE:
     return errc::not_tls;
   case SSL_R_UNSUPPORTED_PROTOCOL:
   case SSL_R_NO_SHARED_CIPHER:

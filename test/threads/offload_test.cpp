@@ -371,21 +371,28 @@ TEST_CASE("offload: a kill is raised when the work has ended") {
 }
 
 TEST_CASE("offload: a stop token is told of cancellations and kills") {
-  const auto waits_for_stop = [](std::stop_token token, int step) {
+  std::atomic<bool> begun = false;
+  const auto waits_for_stop = [&begun](std::stop_token token, int step) {
+    begun = true;
     int rounds = 0;
     for (; !token.stop_requested(); rounds += step) std::this_thread::sleep_for(100us);
     return rounds;
   };
   run([&]() -> task<> {
     int rounds = -1;
-    const auto body = [&]() -> task<> {
+    CHECK_FALSE(co_await with_cancel_scope([&](cancel_scope& scope) -> task<> {
+      const auto cancels = [&]() -> task<> {
+        while (!begun) co_await sleep_for(1ms);
+        scope.cancel();
+      };
+      const auto canceller = spawn(cancels);
       rounds = co_await offload(waits_for_stop, 1);
-      co_await checkpoint();
-    };
-    CHECK_FALSE(co_await move_on_after(5ms, body));
+      co_await canceller.join();
+    }));
     CHECK(rounds >= 0);
+    begun = false;
     const auto t = spawn([&]() -> task<> { (void)co_await offload(waits_for_stop, 1); });
-    co_await sleep_for(2ms);
+    while (!begun) co_await sleep_for(1ms);
     t.kill_pending();
     CHECK_THROWS_AS(co_await t.join(), tasklet_killed);
     CHECK_FALSE(co_await offload([](std::stop_token token) { return token.stop_requested(); }));
