@@ -131,7 +131,11 @@ std::string about_circular_wait(const snapshot_data& state, const finding& found
     return state.find_tasklet(id)->waits.operation == operation_kind::send;
   });
   const auto objects = objects_of_the_core(state, found);
-  if (!all_send || !state.tracked || !untouched(objects)) return {};
+  // Nor is what a full buffer is short of.
+  const bool any_buffer = std::any_of(objects.begin(), objects.end(), [](const auto* object) {
+    return object->capacity != 0;
+  });
+  if (!all_send || any_buffer || !state.tracked || !untouched(objects)) return {};
   return fmt::format(
       "let one {} receive before it sends{}, or give {} room for one value more.",
       found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found), any_of(objects)
@@ -267,6 +271,13 @@ std::string about_orphaned_channel(
   if (sent->at.line != 0)
     where = fmt::format(
         " ({}, by {})", place(sent->at.file, sent->at.line), numbered(state, sent->tasklet)
+    );
+  // Of several senders none may close while another sends.
+  if (state.ended.size() > 1 && !where.empty())
+    return fmt::format(
+        "close {} when the last of its senders is done; the latest send was{}. A receive from a "
+        "closed channel ends instead of waiting.",
+        called(object), where
     );
   return fmt::format(
       "close {} after the last send{}: a receive from a closed channel ends instead of waiting.",

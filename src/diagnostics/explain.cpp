@@ -232,6 +232,13 @@ class sentence {
   }
 
   [[nodiscard]] std::string never_signalled() const {
+    if (object_->kind == object_kind::shared_mutex && object_->count != 0)
+      return fmt::format(
+          "{} waits {}, which is locked by {}; who reads is not recorded, and may be among those "
+          "who "
+          "wait",
+          name(subject_.id), purpose(subject_), counted(object_->count, "reader", "readers")
+      );
     std::string_view what = "signal it";
     switch (object_->kind) {
     case object_kind::event:

@@ -304,6 +304,34 @@ TEST_CASE("programs: a forgotten close in a pipeline is no mutual receive") {
   CHECK_THAT(report.explanation, contains_text("nobody is left who could send on 'raw'"));
 }
 
+TEST_CASE("programs: of a full buffer no advice says that one more place would do") {
+  const auto program = []() -> task<> {
+    const channel<int> jobs(channel_name("jobs"), 1);
+    const channel<int> results(channel_name("results"));
+    const auto works = [](channel<int> in, channel<int> out) -> task<> {
+      while (const auto value = co_await in.next()) co_await out.send(*value);
+    };
+    spawn("worker", works, jobs, results);
+    for (int i = 0; i < 8; ++i) co_await jobs.send(i);  // nobody takes the results meanwhile
+  };
+  const deadlock_report report = report_of(program);
+  CHECK(report.why == verdict::circular_wait);
+  CHECK(report.advice.empty());
+}
+
+TEST_CASE("programs: a reader that wants to write") {
+  const auto program = []() -> task<> {
+    shared_mutex table("table");
+    const auto reads = co_await table.lock_shared();
+    const auto writes = co_await table.lock();
+  };
+  const deadlock_report report = report_of(program);
+  CHECK(report.why == verdict::never_signalled);
+  CHECK_THAT(
+      report.explanation, contains_text("'table', which is locked by 1 reader; who reads is")
+  );
+}
+
 TEST_CASE("programs: never signalled") {
   const auto program = []() -> task<> {
     event ready;

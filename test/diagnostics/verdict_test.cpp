@@ -559,6 +559,14 @@ TEST_CASE("verdict: orphaned channel") {
         judge(s).advice,
         contains_text("close 'jobs' after the last send (conn.cpp:27, by #9 producer)")
     );
+    // Another one has ended too, and may have sent as well.
+    s.data().ended.insert(s.data().ended.begin(), ended_info{});
+    s.data().ended.front().id = 8;
+    CHECK_THAT(
+        judge(s).advice, contains_text("close 'jobs' when the last of its senders is done; the "
+                                       "latest send was (conn.cpp:27, by "
+                                       "#9 producer).")
+    );
     // Not if who sent it was killed: it would not have closed.
     s.data().ended.back().killed = true;
     CHECK(judge(s).advice.empty());
