@@ -232,7 +232,7 @@ std::string spell(std::string_view spelled, bool with_parameters) {
   shorten_names(text);
   const std::string bindings = take_bindings(text);
   for (std::string_view suffix : {" const", " noexcept", " volatile"})
-    if (text.ends_with(suffix)) text.resize(text.size() - suffix.size());
+    if (text.ends_with(suffix)) text.erase(text.size() - suffix.size());
 
   const parts found = take_apart(text);
   std::string result(found.is_lambda ? "lambda" : found.name);
