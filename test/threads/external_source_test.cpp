@@ -388,8 +388,11 @@ TEST_CASE("external_source: a host that sleeps in poll_fd is woken") {
       }
       while (s.run_ready() != run_result::all_ended) REQUIRE(readable_within(descriptor, 5'000));
       CHECK(times == 3);
-      CHECK(s.run_ready() == run_result::all_ended);
-      CHECK_FALSE(readable_within(descriptor, 2));
+      // The engine may still have something of its own to look at, but not for ever.
+      int rounds = 0;
+      while (readable_within(descriptor, 2) && ++rounds < 100)
+        CHECK(s.run_ready() == run_result::all_ended);
+      CHECK(rounds < 100);
     }
   }
 }
