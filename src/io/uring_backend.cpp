@@ -58,9 +58,8 @@ std::uint64_t user_data_of(const io_operation& operation) noexcept {
 /// With hundreds of connections none of the operations is in the cache any more, nor what stands
 /// behind them: the wait, or the queue of a receiver.
 void prefetch_operation(std::uint64_t user_data) noexcept {
-  const auto* const lines = reinterpret_cast<const char*>(user_data);
-  for (std::size_t at = 0; at < sizeof(io_operation) + 64; at += 64)
-    __builtin_prefetch(lines + at, 1);
+  for (std::uint64_t line = user_data; line < user_data + sizeof(io_operation) + 64; line += 64)
+    __builtin_prefetch(reinterpret_cast<const void*>(line), 1);
 }
 
 short readiness_for(io_code code) noexcept {
