@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What the tests of copy share: $program, and the folder $work, in which they are and which goes at the end.
 
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/within.sh"
 program=$(realpath "$1")
 work=$(mktemp -d "${TMPDIR:-/tmp}/stackless-copy.XXXXXX")
 cleanup() {
@@ -15,16 +16,6 @@ cd "$work"
 fail() {
   echo "${0##*/}: $*" >&2
   exit 1
-}
-
-# within SECONDS COMMAND…: until it succeeds
-within() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.02
-  done
 }
 
 # copies ARGUMENTS…: with status 0

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What the test scripts of servers share: the folder $work, which goes at the end, and with it the process $server.
 
+source "$(dirname "${BASH_SOURCE[0]}")/within.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/stackless-server.XXXXXX")
 server=
 cleanup() {
@@ -13,16 +14,6 @@ fail() {
   echo "${0##*/}: $*" >&2
   cat "$work"/out "$work"/err >&2 2>/dev/null || true
   exit 1
-}
-
-# within SECONDS COMMAND…: until it succeeds
-within() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.05
-  done
 }
 
 # wait_for_port: until the server says where it listens; sets $port

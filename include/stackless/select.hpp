@@ -235,8 +235,7 @@ constexpr void explain_select() {
   );
   static_assert(
       !(is_task<Operations> || ...), "a call is no case of a select, which begins nothing before "
-                                     "it has chosen: spawn it, and join "
-                                     "it in the select"
+                                     "it has chosen: spawn it, and join it in the select"
   );
   static_assert(
       !((awaitable_operation<Operations> && !selectable_operation<Operations>) || ...),

@@ -78,8 +78,12 @@ scheduler::scheduler(const scheduler_options& options)
       exceptions_before_(std::uncaught_exceptions()) {}
 
 scheduler::~scheduler() {
-  // The exception that passes by is the news, and to terminate would hide it.
-  while (core_->alive() != 0 && std::uncaught_exceptions() > exceptions_before_) {
+  // The exception that passes by is the news, and to terminate would hide it. Each error of a
+  // tasklet leaves the drive; where none has ended it cannot be driven, and that ends the program.
+  std::size_t before = core_->alive() + 1;
+  while (core_->alive() != 0 && core_->alive() < before &&
+         std::uncaught_exceptions() > exceptions_before_) {
+    before = core_->alive();
     try {
       shutdown();
     } catch (const std::exception& error) {

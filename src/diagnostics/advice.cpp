@@ -364,8 +364,7 @@ std::string about_never_signalled(
     return about_kept_sender(subject, object);
   case object_kind::buffer_pool:
     return "let pooled_bytes go before the next receive, reset() does; or copy what is kept. A "
-           "larger "
-           "pool only puts this off, if more is kept each time.";
+           "larger pool only puts this off, if more is kept each time.";
   default:
     return {};
   }

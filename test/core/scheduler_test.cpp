@@ -342,6 +342,22 @@ TEST_CASE("an error that destroys a scheduler with live tasklets is what is told
   CHECK(cleaned_up);
 }
 
+TEST_CASE("one that an error destroys where it cannot be driven ends the program, and does not spin"
+) {
+  const auto end = process::end_of([] {
+    const auto inside_another = []() -> task<> {
+      channel<int> c;
+      scheduler s;
+      s.spawn("left over", waits, c);
+      co_await stackless::yield();
+      throw std::runtime_error("on its way");
+    };
+    stackless::run(inside_another);
+  });
+  CHECK(end.signal == SIGABRT);
+  CHECK_THAT(end.text, contains_text("destroyed with live tasklets"));
+}
+
 TEST_CASE("two schedulers on one thread, one driven at a time") {
   scheduler a;
   scheduler b;
