@@ -85,6 +85,8 @@ def echo(build, rounds):
     programs["liburing, multishot receive"] = [f"{peers}/echo_uring", "0", "multishot"]
     if os.path.exists(f"{peers}/echo_asio"):
         programs["Asio, C++20 coroutines"] = [f"{peers}/echo_asio", "0"]
+    if os.path.exists(f"{peers}/echo_tokio"):
+        programs["tokio"] = [f"{peers}/echo_tokio", "0"]
     if os.path.exists(f"{peers}/echo_go"):
         programs["Go"] = [f"{peers}/echo_go", "0"]
     connections = [50, 500]
@@ -219,6 +221,7 @@ def idle(build):
         "stackless echo_server": [f"{build}/examples/echo_server", "0"],
         "stackless kv_server": [f"{build}/examples/kv_server/kv_server", "--port", "0"],
         "Asio, C++20 coroutines": [f"{build}/bench/servers/echo_asio", "0"],
+        "tokio": [f"{build}/bench/servers/echo_tokio", "0"],
         "Go": [f"{build}/bench/servers/echo_go", "0"],
     }
     for name, command in servers.items():
