@@ -294,16 +294,24 @@ TEST_CASE("a signal ends a poll that waits, and loses nothing") {
     std::deque<io_operation> list;
     char byte = 0;
     backend.start(make(list, io_code::read, pipe.reader, &byte, 1).back());
+    static volatile sig_atomic_t signals = 0;
+    signals = 0;
     struct sigaction action{};
     struct sigaction before{};
-    action.sa_handler = [](int) {};
+    action.sa_handler = [](int) { signals = signals + 1; };
     REQUIRE(::sigaction(SIGALRM, &action, &before) == 0);
+    // Again and again: the first may come before the poll waits.
     itimerval timer{};
-    timer.it_value.tv_usec = 2000;
+    timer.it_interval.tv_usec = timer.it_value.tv_usec = 2000;
     REQUIRE(::setitimer(ITIMER_REAL, &timer, nullptr) == 0);
     const auto start = std::chrono::steady_clock::now();
-    backend.poll(std::nullopt);
+    // The kernel may end it without a signal too, for its own work on a ring that was closed.
+    do backend.poll(std::nullopt);
+    while (signals == 0);
     CHECK(std::chrono::steady_clock::now() - start < 10s);
+    timer = {};
+    ::setitimer(ITIMER_REAL, &timer, nullptr);
+    ::signal(SIGALRM, SIG_IGN);  // drops one that is on its way
     CHECK(list.back().result == not_yet);
     ::sigaction(SIGALRM, &before, nullptr);
     REQUIRE(::write(pipe.writer, "x", 1) == 1);
@@ -320,10 +328,11 @@ TEST_CASE("a poll with a time-out") {
     backend.start(make(list, io_code::read, pipe.reader, &byte, 1).back());
     for (const auto timeout : {std::chrono::nanoseconds(300us), std::chrono::nanoseconds(20ms)}) {
       const auto start = std::chrono::steady_clock::now();
-      backend.poll(timeout);
-      const auto took = std::chrono::steady_clock::now() - start;
-      CHECK(took >= timeout);
-      CHECK(took < timeout + 2s);
+      const auto took = [&] { return std::chrono::steady_clock::now() - start; };
+      int polls = 0;
+      for (; took() < timeout; ++polls) backend.poll(timeout - took());
+      CHECK(polls < 10);  // one, as a rule: the kernel may end it for work of its own
+      CHECK(took() < timeout + 2s);
     }
     CHECK(list.back().result == not_yet);
     REQUIRE(::write(pipe.writer, "x", 1) == 1);
