@@ -2,6 +2,8 @@
 
 #include <stackless/detail/scheduler_core.hpp>
 
+#include "system_error.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
@@ -13,10 +15,6 @@
 namespace stackless::inline STACKLESS_ABI::detail {
 
 namespace {
-
-[[noreturn]] void throw_system(const char* what) {
-  throw std::system_error(errno, std::system_category(), what);
-}
 
 bool watch(int epoll, int descriptor) noexcept {
   epoll_event event{};

@@ -3,6 +3,8 @@
 #include <stackless/detail/io_port.hpp>
 #include <stackless/scheduler_options.hpp>
 
+#include "core/system_error.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
@@ -41,10 +43,6 @@ struct registry {
 registry& signals() {
   static registry all;
   return all;
-}
-
-[[noreturn]] void throw_system(const char* what) {
-  throw std::system_error(errno, std::system_category(), what);
 }
 
 }  // namespace

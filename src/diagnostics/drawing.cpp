@@ -11,7 +11,6 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 namespace {
 
-constexpr std::size_t indent = 6;
 constexpr std::size_t most_drawn = 12;
 constexpr std::size_t longest_label = 20;
 
@@ -110,7 +109,7 @@ std::vector<std::string> draw_pair(
   const std::size_t end = std::max(to, to_least);
   back += repeated(end - to_least, "─") + "┘";
 
-  const std::string margin(indent, ' ');
+  const std::string margin(page::margin, ' ');
   return {
       margin + left + way + "▶ " + right,
       margin + std::string(from, ' ') + "▲" + std::string(end - from - 1, ' ') + "│",
@@ -135,12 +134,12 @@ std::vector<std::string> draw_chain(
   items.push_back(items.front());
 
   std::vector<std::string> lines;
-  std::string line(indent, ' ');
+  std::string line(page::margin, ' ');
   for (std::size_t i = 0; i < items.size(); ++i) {
     const std::string item = items[i] + (i + 1 < items.size() ? " ─▶ " : "");
-    if (width_of(line) + width_of(item) > page::columns && width_of(line) > indent) {
+    if (width_of(line) + width_of(item) > page::columns && width_of(line) > page::margin) {
       lines.push_back(line);
-      line.assign(indent + 2, ' ');
+      line.assign(page::margin + 2, ' ');
     }
     line += item;
   }
@@ -166,7 +165,7 @@ std::vector<std::string> draw_core(const deadlock_report& report) {
       circle.size() == 2 ? draw_pair(report, circle[0], circle[1]) : draw_chain(report, circle);
   if (circle.size() < report.core.size())
     lines.push_back(
-        std::string(indent, ' ') + "and " +
+        std::string(page::margin, ' ') + "and " +
         counted(report.core.size() - circle.size(), "other", "others") + " of the core"
     );
   return lines;

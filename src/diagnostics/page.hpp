@@ -13,6 +13,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 class page {
  public:
   static constexpr std::size_t columns = 100;
+  static constexpr std::size_t margin = 6;  ///< of what stands below a first line
   static constexpr std::size_t most_bytes = std::size_t{64} * 1024;
 
   /// Stands for a space at which `paragraph` does not break the line.

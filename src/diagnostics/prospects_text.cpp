@@ -10,8 +10,6 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 namespace {
 
-constexpr std::size_t indent = 6;
-
 std::string_view outcome_of(const last_operation& last) {
   switch (last.outcome) {
   case operation_outcome::delivered:
@@ -133,7 +131,7 @@ std::string tasklet_printer::last_of(const object_info& object) const {
 }
 
 void tasklet_printer::history_of(const object_info& object, const std::string& name) {
-  const std::string margin(indent, ' ');
+  const std::string margin(page::margin, ' ');
   if (!state_.tracked) return;
   if (object.history.empty()) {
     if (object.last || object.kind == object_kind::channel)
@@ -183,13 +181,14 @@ void tasklet_printer::cases_of(const tasklet_info& t) {
     alone.waits.object = t.waits.cases[i].object;
     alone.waits.since_step = t.waits.since_step;
     out_.paragraph(
-        fmt::format("{}case {}: ", std::string(indent, ' '), i + 1), operation_of(alone)
+        fmt::format("{}case {}: ", std::string(page::margin, ' '), i + 1), operation_of(alone)
     );
     prospects(alone);
   }
   if (shown < count)
     out_.line(
-        std::string(indent, ' ') + "… and " + counted(count - shown, "more case", "more cases")
+        std::string(page::margin, ' ') + "… and " +
+        counted(count - shown, "more case", "more cases")
     );
 }
 
@@ -199,7 +198,7 @@ void tasklet_printer::prospects(const tasklet_info& t) {
     return;
   }
   const object_info* object = state_.find_object(t.waits.object);
-  const std::string margin(indent, ' ');
+  const std::string margin(page::margin, ' ');
   if (object == nullptr) return;
   if (t.waits.operation == operation_kind::join) {
     const tasklet_info* joined = state_.find_tasklet(object->tasklet);

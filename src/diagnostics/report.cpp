@@ -38,7 +38,7 @@ const std::exception_ptr& short_error() noexcept {
 
 [[maybe_unused]] const std::exception_ptr& made_at_start = short_error();
 
-void print(std::string_view text) noexcept {
+void write_out(std::string_view text) noexcept {
   (void)std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
@@ -46,7 +46,7 @@ void print(std::string_view text) noexcept {
 
 namespace {
 
-deadlock_report describe(snapshot_data state, finding found, grade certainty) {
+deadlock_report report_of(snapshot_data state, finding found, grade certainty) {
   deadlock_report report;
   report.state = std::move(state);
   report.why = found.why;
@@ -62,7 +62,7 @@ deadlock_report describe(snapshot_data state, finding found, grade certainty) {
 
 deadlock_report make_report(snapshot_data state, std::uint64_t told) {
   finding found = find_verdict(state, told);
-  deadlock_report report = describe(std::move(state), std::move(found), grade::proven);
+  deadlock_report report = report_of(std::move(state), std::move(found), grade::proven);
   report.raised_in = told;
   return report;
 }
@@ -71,7 +71,7 @@ std::vector<deadlock_report> stall_reports(const snapshot_data& state) {
   std::vector<deadlock_report> reports;
   constexpr std::size_t most_reports = 16;
   for (finding& found : find_stuck(state, most_reports))
-    reports.push_back(describe(state, std::move(found), grade::likely));
+    reports.push_back(report_of(state, std::move(found), grade::likely));
   return reports;
 }
 
@@ -94,33 +94,33 @@ void print_tasklets(
 ) noexcept {
   constexpr std::chrono::milliseconds prompt(100);
   try {
-    print("stackless: asked by signal " + std::to_string(signal));
+    write_out("stackless: asked by signal " + std::to_string(signal));
     if (waited >= prompt) {
-      print(
+      write_out(
           " " + age_text(waited) +
           " ago: until now tasklets kept the thread, or the host did not drive the scheduler"
       );
     }
-    print("\n\n");
+    write_out("\n\n");
     snapshot_data state = take_snapshot(core);
     for (tasklet_info& t : state.tasklets)  // the loop does, between two of them
       if (t.state == tasklet_state::running) t.state = tasklet_state::ready;
-    print(to_text(state));
-    print("\n");
+    write_out(to_text(state));
+    write_out("\n");
   } catch (...) {
-    print("(there was no memory left for a list of the tasklets)\n");
+    write_out("(there was no memory left for a list of the tasklets)\n");
   }
   (void)std::fflush(stderr);
 }
 
 void terminate_with_report(scheduler_core& core, const char* why) noexcept {
-  print("stackless: ");
-  print(why);
-  print("\n\n");
+  write_out("stackless: ");
+  write_out(why);
+  write_out("\n\n");
   try {
-    print(to_text(take_snapshot(core)));
+    write_out(to_text(take_snapshot(core)));
   } catch (...) {
-    print("(there was no memory left for a report)\n");
+    write_out("(there was no memory left for a report)\n");
   }
   (void)std::fflush(stderr);
   std::terminate();
@@ -147,14 +147,14 @@ deadlock_report explain(snapshot_data state, std::uint64_t told) {
         std::any_of(circle->core.begin(), circle->core.end(), [&](std::uint64_t id) {
           return state.find_tasklet(id)->has_way_out;
         });
-    return detail::describe(
+    return detail::report_of(
         std::move(state), std::move(*circle), way_out ? grade::likely : grade::proven
     );
   }
 
   std::vector<finding> stuck = detail::find_stuck(state, 1, told);
   if (!stuck.empty())
-    return detail::describe(std::move(state), std::move(stuck.front()), grade::likely);
+    return detail::report_of(std::move(state), std::move(stuck.front()), grade::likely);
 
   deadlock_report report;
   report.certainty = grade::likely;

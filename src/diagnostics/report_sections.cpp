@@ -73,7 +73,7 @@ bool write_circle(page& out, tasklet_printer& printer, const deadlock_report& re
   return true;
 }
 
-std::string name_of(const object_info& object) {
+std::string name_or_place_of(const object_info& object) {
   return object.name.empty() ? "made " + place(object.made_at.file, object.made_at.line)
                              : in_quotes(object.name);
 }
@@ -102,7 +102,7 @@ heading heading_of(const deadlock_report& report) {
                                                : fmt::format("{} tasklets", report.core.size())
     );
     reason = fmt::format(
-        "{} {} has no {} end left", kind_of(*object), name_of(*object),
+        "{} {} has no {} end left", kind_of(*object), name_or_place_of(*object),
         object->senders_gone ? "send" : "receive"
     );
   } else if (!others_go_on) {

@@ -11,7 +11,6 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 namespace {
 
-constexpr std::size_t indent = 6;
 constexpr std::size_t most_frames = 24;
 constexpr std::size_t last_frames = 6;
 
@@ -139,7 +138,7 @@ void tasklet_printer::shared_block(std::span<const std::uint64_t> tasklets) {
   const bool same = std::all_of(tasklets.begin(), tasklets.end(), [&](std::uint64_t id) {
     return spawn_of(*state_.find_tasklet(id)) == spawn;
   });
-  if (same) out_.line(std::string(indent, ' ') + spawn);
+  if (same) out_.line(std::string(page::margin, ' ') + spawn);
 }
 
 void tasklet_printer::block(const tasklet_info& t, std::string_view mark) {
@@ -155,9 +154,9 @@ void tasklet_printer::block(const tasklet_info& t, std::string_view mark) {
       parts.push_back(details);
     }
   }
-  out_.row(parts, 3, indent);
+  out_.row(parts, 3, page::margin);
   frames(without_library(t.stack), mark);
-  out_.line(std::string(indent, ' ') + spawn_of(t));
+  out_.line(std::string(page::margin, ' ') + spawn_of(t));
 }
 
 void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64_t told) {
@@ -205,7 +204,7 @@ void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : ", ") + names[i];
   if (waits) text += "; oldest " + age_text(oldest);
-  out_.paragraph(std::string(indent, ' '), text);
+  out_.paragraph(std::string(page::margin, ' '), text);
 }
 
 void tasklet_printer::ended(const ended_info& e) {
@@ -224,7 +223,7 @@ void tasklet_printer::ended(const ended_info& e) {
     const std::string where = place(e.thrown_at.file, e.thrown_at.line, e.thrown_at.column);
     parts.push_back(where.empty() ? text : text + ", " + where);
   }
-  out_.row(parts, 3, indent);
+  out_.row(parts, 3, page::margin);
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -29,7 +29,7 @@ using clock = std::chrono::steady_clock;
 
 enum class event_kind : std::uint8_t { running, ready, waiting, exchange };
 
-struct event {
+struct timeline_event {
   std::int64_t begin;  ///< in ns since the timeline was made
   std::int64_t duration;
   std::uint64_t tasklet;
@@ -97,7 +97,7 @@ class timeline::recorder {
     return latest_;
   }
 
-  void add(const event& e) {
+  void add(const timeline_event& e) {
     if (events_.size() >= most_events_) {
       ++left_out_;
       return;
@@ -164,7 +164,7 @@ class timeline::recorder {
   std::int64_t latest_ = 0;
   std::size_t most_events_;
   std::size_t left_out_ = 0;
-  std::vector<event> events_;
+  std::vector<timeline_event> events_;
   std::unordered_map<std::uint64_t, state> states_;
   std::map<std::uint64_t, std::string> names_;
   std::unordered_map<std::string, std::uint32_t> numbers_;
@@ -207,7 +207,7 @@ void write_name(
   json.close('}');
 }
 
-void write_event(detail::json_writer& json, const event& e, std::string_view label) {
+void write_event(detail::json_writer& json, const timeline_event& e, std::string_view label) {
   json.open('{');
   json.member("ph", std::string_view(e.kind == event_kind::exchange ? "i" : "X"));
   json.member("pid", 1);
@@ -239,7 +239,7 @@ std::string timeline::recorder::to_json() const {
   json.open('[');
   write_name(json, "process_name", 0, "stackless");
   for (const auto& [id, name] : names_) write_name(json, "thread_name", id, name);
-  for (const event& e : events_) write_event(json, e, labels_[e.label]);
+  for (const timeline_event& e : events_) write_event(json, e, labels_[e.label]);
   for (const auto& [id, name] : names_) {
     const auto open = states_.find(id);
     if (open == states_.end()) continue;

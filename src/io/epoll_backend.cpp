@@ -1,5 +1,6 @@
 #include "epoll_backend.hpp"
 
+#include "core/system_error.hpp"
 #include "system_call.hpp"
 
 #include <cerrno>
@@ -26,10 +27,6 @@ enum place : std::uint16_t {
   in_pool,
   is_being_cancelled
 };
-
-[[noreturn]] void throw_system(const char* what) {
-  throw std::system_error(errno, std::system_category(), what);
-}
 
 std::uint32_t events_for(const io_operation& operation) noexcept {
   switch (operation.code) {

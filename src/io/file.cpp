@@ -1,6 +1,7 @@
 #include <stackless/error.hpp>
 #include <stackless/io/file.hpp>
 
+#include "core/system_error.hpp"
 #include "failure.hpp"
 #include "file_access.hpp"
 #include "file_status.hpp"
@@ -51,10 +52,6 @@ std::uint32_t mode_of(allocation what) noexcept {
     return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   }
   return 0;
-}
-
-std::error_code last_error() noexcept {
-  return {errno, std::system_category()};
 }
 
 }  // namespace
@@ -229,7 +226,7 @@ times_operation file::set_times(
 std::uint64_t file::size(std::error_code& error) const noexcept {
   struct stat status{};
   if (::fstat(descriptor(), &status) == -1) {
-    error = last_error();
+    error = detail::last_error();
     return 0;
   }
   error.clear();
@@ -248,7 +245,7 @@ void file::truncate(std::uint64_t size, std::error_code& error) noexcept {
   do {
     result = ::ftruncate(descriptor(), static_cast<off_t>(size));
   } while (result == -1 && errno == EINTR);
-  error = result == 0 ? std::error_code() : last_error();
+  error = result == 0 ? std::error_code() : detail::last_error();
 }
 
 void file::truncate(std::uint64_t size) {

@@ -15,18 +15,18 @@ using detail::io_code;
 
 namespace {
 
-constexpr std::uint64_t here = detail::io_operation::current_position;
+constexpr std::uint64_t in_order = detail::io_operation::current_position;
 
 }  // namespace
 
 transfer_operation socket_stream::read_some(mutable_bytes into) noexcept {
-  return transfer_operation(io_code::receive, handle_.get(), into, here, nullptr);
+  return transfer_operation(io_code::receive, handle_.get(), into, in_order, nullptr);
 }
 transfer_operation socket_stream::read_some(mutable_bytes into, std::error_code& error) noexcept {
-  return transfer_operation(io_code::receive, handle_.get(), into, here, &error);
+  return transfer_operation(io_code::receive, handle_.get(), into, in_order, &error);
 }
 transfer_operation socket_stream::read_some(mutable_bytes into, std::size_t* done) noexcept {
-  return transfer_operation(io_code::receive, handle_.get(), into, here, nullptr, done);
+  return transfer_operation(io_code::receive, handle_.get(), into, in_order, nullptr, done);
 }
 receive_operation socket_stream::receive(buffer_pool& pool) noexcept {
   return {handle_.get(), pool, nullptr};
@@ -35,13 +35,13 @@ receive_operation socket_stream::receive(buffer_pool& pool, std::error_code& err
   return {handle_.get(), pool, &error};
 }
 transfer_operation socket_stream::write_some(const_bytes from) noexcept {
-  return transfer_operation(io_code::send, handle_.get(), from, here, nullptr);
+  return transfer_operation(io_code::send, handle_.get(), from, in_order, nullptr);
 }
 transfer_operation socket_stream::write_some(const_bytes from, std::error_code& error) noexcept {
-  return transfer_operation(io_code::send, handle_.get(), from, here, &error);
+  return transfer_operation(io_code::send, handle_.get(), from, in_order, &error);
 }
 transfer_operation socket_stream::write_some(const_bytes from, std::size_t* done) noexcept {
-  return transfer_operation(io_code::send, handle_.get(), from, here, nullptr, done);
+  return transfer_operation(io_code::send, handle_.get(), from, in_order, nullptr, done);
 }
 
 readiness_operation socket_stream::readable() noexcept {
@@ -60,10 +60,10 @@ readiness_operation socket_stream::writable(std::error_code& error) noexcept {
 whole_transfer_operation socket_stream::read_exactly(
     mutable_bytes into, std::size_t* done
 ) noexcept {
-  return whole_transfer_operation(io_code::receive, handle_.get(), into, here, done);
+  return whole_transfer_operation(io_code::receive, handle_.get(), into, in_order, done);
 }
 whole_transfer_operation socket_stream::write_all(const_bytes from, std::size_t* done) noexcept {
-  return whole_transfer_operation(io_code::send, handle_.get(), from, here, done);
+  return whole_transfer_operation(io_code::send, handle_.get(), from, in_order, done);
 }
 
 void socket_stream::shutdown_send(std::error_code& error) noexcept {

@@ -1,6 +1,7 @@
 #include <stackless/error.hpp>
 #include <stackless/io/tcp.hpp>
 
+#include "core/system_error.hpp"
 #include "failure.hpp"
 #include "native_address.hpp"
 #include "resource.hpp"
@@ -28,10 +29,6 @@ using detail::io_handle;
 using detail::io_resource;
 
 namespace {
-
-std::error_code last_error() noexcept {
-  return {errno, std::system_category()};
-}
 
 std::string name_of(const io_handle& handle) {
   return handle.get() != nullptr ? handle->name() : std::string();
@@ -68,7 +65,7 @@ void tcp_stream::set_no_delay(bool on, std::error_code& error) noexcept {
   const int value = on ? 1 : 0;
   error = ::setsockopt(descriptor(), IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) == 0
               ? std::error_code()
-              : last_error();
+              : detail::last_error();
 }
 
 void tcp_stream::set_no_delay(bool on) {

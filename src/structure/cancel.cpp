@@ -9,7 +9,7 @@ namespace stackless::inline STACKLESS_ABI {
 
 namespace {
 
-std::string readable(std::chrono::nanoseconds time) {
+std::string duration_text(std::chrono::nanoseconds time) {
   const double seconds = std::chrono::duration<double>(time).count();
   if (seconds >= 1) return fmt::format("{:g} s", seconds);
   if (seconds >= 1e-3) return fmt::format("{:g} ms", seconds * 1e3);
@@ -88,7 +88,7 @@ bool cancel_requested() noexcept {
 }
 
 void detail::throw_timeout(std::chrono::nanoseconds limit, [[maybe_unused]] site here) {
-  std::string text = "timed out after " + readable(limit);
+  std::string text = "timed out after " + duration_text(limit);
 #if STACKLESS_TRACKING
   const std::string_view file = here.file_name();
   text += fmt::format(" ({}:{})", file.substr(file.rfind('/') + 1), here.line());
