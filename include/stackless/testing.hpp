@@ -62,7 +62,7 @@ inline detail::drain_operation wait_all_blocked() noexcept {
 ///
 /// Include Catch2 first. The body may use CHECK and REQUIRE; it returns `stackless::task<>`.
 #define STACKLESS_TEST(...) \
-  STACKLESS_TEST_NAMED(STACKLESS_TEST_JOIN(stackless_test_, __LINE__), __VA_ARGS__)
+  STACKLESS_TEST_NAMED(STACKLESS_TEST_JOIN(stackless_test_, __COUNTER__), __VA_ARGS__)
 #define STACKLESS_TEST_JOIN(a, b) STACKLESS_TEST_JOIN_EXPANDED(a, b)
 #define STACKLESS_TEST_JOIN_EXPANDED(a, b) a##b
 #define STACKLESS_TEST_NAMED(name, ...)   \
