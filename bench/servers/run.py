@@ -2,8 +2,9 @@
 
     run.py BUILD_DIRECTORY ROUNDS [echo|redis|http|idle]…
 
-Servers have the first processor and clients the second. Of each server the median of the rounds counts, and is
-divided by ours. A peer that is not installed is left out.
+Servers have the first processor and clients the second; in each round another one is the first. Of each server the
+median of the rounds counts, and the median of its ratios to ours in the same round. A peer that is not installed is
+left out.
 """
 
 import os
@@ -17,7 +18,7 @@ import tempfile
 import time
 
 SERVER_CPU, CLIENT_CPU = {0}, {1 if (os.cpu_count() or 1) > 1 else 0}
-ECHO_SECONDS = 2
+ECHO_SECONDS = 1
 ECHO_BYTES = 64
 REDIS_TESTS = ["GET", "SET", "INCR", "LPUSH", "MSET (10 keys)"]
 IDLE_CONNECTIONS = 10_000
@@ -69,13 +70,23 @@ def table(title, columns, rows, ours):
     """rows: name -> list of lists of measurements, one for each column."""
     print(f"\n{title}\n\n| |" + "".join(f" {c} | ratio |" for c in columns))
     print("| --- |" + " ---: | ---: |" * len(columns))
-    medians = {name: [statistics.median(v) for v in values] for name, values in rows.items()}
-    for name, values in medians.items():
+    for name, values in rows.items():
+        ratios = [
+            statistics.median(our / their for our, their in zip(rows[ours][i], theirs))
+            for i, theirs in enumerate(values)
+        ]
         cells = "".join(
-            f" {value:,.0f} | {medians[ours][i] / value:.2f} |" for i, value in enumerate(values)
+            f" {statistics.median(theirs):,.0f} | {ratios[i]:.2f} |" for i, theirs in enumerate(values)
         )
         print(f"| {name} |{cells}")
-    print("\nratio: ours divided by that one's", flush=True)
+    print("\nratio: ours divided by that one's, in the same round", flush=True)
+
+
+def in_turn(programs, round_):
+    """Another one is the first in each round."""
+    items = list(programs.items())
+    first = round_ % len(items)
+    return items[first:] + items[:first]
 
 
 def echo(build, rounds):
@@ -91,9 +102,9 @@ def echo(build, rounds):
         programs["Go"] = [f"{peers}/echo_go", "0"]
     connections = [50, 500]
     results = {name: [[] for _ in connections] for name in programs}
-    for _ in range(rounds):
+    for round_ in range(rounds):
         for i, count in enumerate(connections):
-            for name, command in programs.items():
+            for name, command in in_turn(programs, round_):
                 with Server(command, says_where) as server:
                     out = client([
                         f"{peers}/echo_clients", str(server.port), str(count), str(ECHO_BYTES),
@@ -128,8 +139,8 @@ def redis(build, rounds, folder):
     }
     for depth, requests in ((1, 100_000), (16, 800_000)):
         results = {name: [[] for _ in REDIS_TESTS] for name in servers}
-        for _ in range(rounds):
-            for name, (command, ready) in servers.items():
+        for round_ in range(rounds):
+            for name, (command, ready) in in_turn(servers, round_):
                 with Server(command, ready) as server:
                     for i, test in enumerate(REDIS_TESTS):
                         before = processor_time(server.pid)
@@ -186,8 +197,8 @@ def http(build, rounds, folder):
         "nginx": (["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"], nginx_port),
     }
     results = {name: [[] for _ in sizes] for name in servers}
-    for _ in range(rounds):
-        for name, (command, ready) in servers.items():
+    for round_ in range(rounds):
+        for name, (command, ready) in in_turn(servers, round_):
             with Server(command, ready) as server:
                 for i, size in enumerate(sizes.values()):
                     before = processor_time(server.pid)
