@@ -133,8 +133,9 @@ def repair_actor(text):
 
 def shorten_names(text):
     for prefix in (
-        "stackless::tracked_1::", "stackless::tracked_with_address_sanitizer_1::",
-        "stackless::untracked_1::", "stackless::untracked_with_address_sanitizer_1::",
+        "stackless::tracked_1::", "stackless::tracked_with_checked_awaits_1::",
+        "stackless::tracked_with_address_sanitizer_1::", "stackless::untracked_1::",
+        "stackless::untracked_with_checked_awaits_1::", "stackless::untracked_with_address_sanitizer_1::",
         "stackless::",
     ):
         text = replace_all(text, prefix, "")

@@ -84,6 +84,8 @@ void repair_actor(std::string& text) {
 void shorten_names(std::string& text) {
   for (std::string_view abi :
        {"stackless::tracked_1::", "stackless::untracked_1::",
+        "stackless::tracked_with_checked_awaits_1::",
+        "stackless::untracked_with_checked_awaits_1::",
         "stackless::tracked_with_address_sanitizer_1::",
         "stackless::untracked_with_address_sanitizer_1::"})
     replace_all(text, abi, "");

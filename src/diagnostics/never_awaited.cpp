@@ -53,7 +53,7 @@ void report_never_awaited([[maybe_unused]] const frame& f) noexcept {
   print("a task");
 }
 
-#if STACKLESS_ADDRESS_SANITIZER
+#if STACKLESS_AWAITS_ARE_CHECKED
 void report_operation_never_awaited() noexcept {
   print("an operation");
 }

@@ -10,16 +10,16 @@
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
-#if STACKLESS_ADDRESS_SANITIZER
+#if STACKLESS_AWAITS_ARE_CHECKED
 /// Says on standard error that an operation was made and never awaited, and in which function.
 void report_operation_never_awaited() noexcept;
 #endif
 
-/// Base of every operation. Under AddressSanitizer one that goes without having been awaited says
-/// so; elsewhere the flag would cost a message 8 % of its time.
+/// Base of every operation. In a debug build one that goes without having been awaited says so; in
+/// others the flag would cost a message 8 % of its time.
 class awaited_once {
  public:
-#if STACKLESS_ADDRESS_SANITIZER
+#if STACKLESS_AWAITS_ARE_CHECKED
   awaited_once() noexcept = default;
   awaited_once(const awaited_once& other) noexcept
       : awaited_(std::exchange(other.awaited_, true)) {}  // the copy is to be awaited in its place

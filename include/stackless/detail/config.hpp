@@ -25,11 +25,21 @@
 #define STACKLESS_ADDRESS_SANITIZER 0
 #endif
 
-// An inline namespace keeps objects from linking that do not agree on tracking or on the sanitizer.
+// Whether operations know if they were awaited: in debug builds, by the option
+// STACKLESS_CHECK_AWAITED of the build, and under the sanitizer.
+#if STACKLESS_ADDRESS_SANITIZER || (defined(STACKLESS_CHECK_AWAITED) && STACKLESS_CHECK_AWAITED)
+#define STACKLESS_AWAITS_ARE_CHECKED 1
+#else
+#define STACKLESS_AWAITS_ARE_CHECKED 0
+#endif
+
+// An inline namespace keeps objects from linking that do not agree on these.
 #if defined(STACKLESS_NO_TRACKING) && STACKLESS_NO_TRACKING
 #define STACKLESS_TRACKING 0
 #if STACKLESS_ADDRESS_SANITIZER
 #define STACKLESS_ABI untracked_with_address_sanitizer_1
+#elif STACKLESS_AWAITS_ARE_CHECKED
+#define STACKLESS_ABI untracked_with_checked_awaits_1
 #else
 #define STACKLESS_ABI untracked_1
 #endif
@@ -37,6 +47,8 @@
 #define STACKLESS_TRACKING 1
 #if STACKLESS_ADDRESS_SANITIZER
 #define STACKLESS_ABI tracked_with_address_sanitizer_1
+#elif STACKLESS_AWAITS_ARE_CHECKED
+#define STACKLESS_ABI tracked_with_checked_awaits_1
 #else
 #define STACKLESS_ABI tracked_1
 #endif
