@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <unordered_set>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -268,11 +269,43 @@ bool judge_orphans(
   return true;
 }
 
+/// It may come to free others without anybody's help.
+bool goes_on(const tasklet_info& t) {
+  if (t.state == tasklet_state::ready || t.state == tasklet_state::running) return true;
+  return is_held_up(t) && t.state == tasklet_state::blocked && !waits_for_others(t) &&
+         t.waits.operation != operation_kind::suspend && t.waits.operation != operation_kind::drain;
+}
+
+/// What the core waits for; of the cases of a select each.
+std::unordered_set<std::uint64_t> objects_of(const snapshot_data& state, const finding& found) {
+  std::unordered_set<std::uint64_t> objects;
+  for (std::uint64_t id : found.core) {
+    const wait_info& waits = info_of(state, id).waits;
+    if (waits.cases.empty()) objects.insert(waits.object);
+    for (const wait_case& each : waits.cases) objects.insert(each.object);
+  }
+  objects.erase(0);
+  return objects;
+}
+
 void mark_those_behind(const snapshot_data& state, const wait_graph& graph, finding& found) {
   std::vector<index> members;
   for (std::uint64_t id : found.core) members.push_back(index_of(state, id));
   const std::vector<bool> behind = graph.leads_to(members);
-  for (index t = 0; t < state.tasklets.size(); ++t) found.behind[t] = behind[t] ? 1 : 0;
+  std::vector<index> free;
+  if (can_go_on(state))
+    for (index t = 0; t < state.tasklets.size(); ++t)
+      if (goes_on(state.tasklets[t])) free.push_back(t);
+  std::vector<bool> may_be_freed;
+  if (!free.empty()) may_be_freed = graph.leads_to(free);
+  const std::unordered_set<std::uint64_t> objects = objects_of(state, found);
+  for (index t = 0; t < state.tasklets.size(); ++t) {
+    const tasklet_info& info = state.tasklets[t];
+    const bool queues_with_it = is_held_up(info) && info.waits.cases.empty() &&
+                                waits_for_others(info) && objects.contains(info.waits.object);
+    const bool leads_there = behind[t] && (may_be_freed.empty() || !may_be_freed[t]);
+    found.behind[t] = queues_with_it || leads_there ? 1 : 0;
+  }
 }
 
 }  // namespace

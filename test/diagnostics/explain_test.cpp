@@ -4,6 +4,8 @@
 #include "diagnostics/report.hpp"
 #include "sample_state.hpp"
 
+#include <algorithm>
+
 using namespace stackless;
 using ids = std::vector<std::uint64_t>;
 
@@ -43,6 +45,52 @@ TEST_CASE("explain: a circle of owners while others run") {
     );
     CHECK(text.find("proven") == std::string::npos);
   }
+}
+
+namespace {
+
+ids behind_core(const deadlock_report& report) {
+  ids found;
+  for (const waiting_group& group : report.crowd)
+    if (group.behind_core) found.insert(found.end(), group.tasklets.begin(), group.tasklets.end());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("explain: nobody is behind a circle whom one that goes on may free") {
+  auto s = sample::philosophers();
+  s.tasklet("busy").state = tasklet_state::ready;
+  s.tasklet("sleepy");
+  s.waits(8, operation_kind::sleep, 0);
+  for (const char* name : {"served", "woken", "cut off"}) s.tasklet(name);
+  for (std::uint64_t waiter : {9U, 10U, 11U}) {
+    const auto own = s.channel("own");
+    s.receives(waiter, own);
+    s.holds(2, own);
+    if (waiter != 11) s.holds(waiter - 2, own);
+  }
+  const deadlock_report report = explain(s.data());
+  CHECK(report.core == ids{2, 3, 4, 5, 6});
+  CHECK(behind_core(report) == ids{1, 11});
+}
+
+TEST_CASE("explain: who waits for what the core waits for is not apart from it") {
+  sample::state_builder s;
+  for (const char* name : {"main", "first", "second", "third"}) s.tasklet(name);
+  const auto never = s.event("never");
+  for (std::uint64_t waiter : {2U, 3U}) s.waits(waiter, operation_kind::wait, never);
+  s.waits(4, operation_kind::wait, s.event("another"));
+  s.joins(1, 2);
+  const deadlock_report report = explain(s.data(), 2);
+  CHECK(report.why == verdict::never_signalled);
+  REQUIRE(report.core == ids{2});
+  CHECK(behind_core(report) == ids{1, 3});
+  const std::string text = to_text(report);
+  const auto apart = text.find("blocked apart from that: 1");
+  REQUIRE(apart != std::string::npos);
+  CHECK(text.find("#4 third", apart) != std::string::npos);
 }
 
 TEST_CASE("explain: a stall while others run") {
