@@ -160,6 +160,8 @@ class file_copier {
       throw io::io_error(error, "create_symlink", -1, job_.target);
     const std::string there = co_await io::read_symlink(job_.target, error);
     if (!error && there == text && chosen_.resume) {
+      // Who made it may have been killed before it had its times.
+      co_await io::set_times(job_.target, from.accessed, from.modified, io::symlinks::keep);
       ++done_.complete_before;
       co_return;
     }
