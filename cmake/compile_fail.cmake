@@ -1,5 +1,8 @@
 # Checks that a source does not compile, and that the compiler says why in the words we chose.
-#   cmake -DSOURCE=… -DCOMPILER=… -DCOMPILER_ID=GNU -DCOMPILER_VERSION=12.2.0 -DFLAGS=a;b -P compile_fail.cmake
+#   cmake -DSOURCE=… -DCOMPILER=… -DCOMPILER_ID=GNU -DCOMPILER_VERSION=12.2.0 -DFLAGS=a;b -DHEADER=… -P compile_fail.cmake
+#   cmake -DPRECOMPILE=ON -DCOMPILER=… -DFLAGS=a;b -DHEADER=… -P compile_fail.cmake
+#
+# HEADER is included first. The second form precompiles it, which halves the time of all that follow.
 #
 # Comments at the head of SOURCE say what is expected:
 #   // expect: FRAGMENT      must be in the compiler's output; may be given several times
@@ -7,6 +10,13 @@
 # A source that uses the macro COMPILE_FAIL_CONTROL is also compiled with it defined, and must then compile:
 # this shows that it fails for the reason that it names.
 cmake_minimum_required(VERSION 3.25)
+
+set(command "${CMAKE_COMMAND}" -E env LC_ALL=C "${COMPILER}" ${FLAGS} -fno-diagnostics-color)
+if(PRECOMPILE)
+  execute_process(COMMAND ${command} -x c++-header "${HEADER}" -o "${HEADER}.gch" COMMAND_ERROR_IS_FATAL ANY)
+  return()
+endif()
+list(APPEND command -fsyntax-only -include "${HEADER}")
 
 if(COMPILER_ID STREQUAL "GNU")
   set(compiler gcc)
@@ -29,9 +39,6 @@ file(READ "${SOURCE}" text)
 if(NOT text MATCHES "^// expect: ")
   message(FATAL_ERROR "${SOURCE}: the first line must be `// expect: FRAGMENT`")
 endif()
-
-set(command
-  "${CMAKE_COMMAND}" -E env LC_ALL=C "${COMPILER}" ${FLAGS} -fsyntax-only -fno-diagnostics-color)
 
 execute_process(COMMAND ${command} "${SOURCE}"
   RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
