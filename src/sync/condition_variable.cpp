@@ -47,7 +47,9 @@ task<> condition_variable::wait(mutex_guard& lock) {
   if (!lock.owns_lock()) {
     if (back.core == nullptr) {
       if (interrupted) std::rethrow_exception(interrupted);
-      detail::throw_object_gone();
+      detail::throw_object_gone(
+          nullptr, "the mutex that it had unlocked to wait for a notify was destroyed"
+      );
     }
     try {
       const shielded here;  // the caller's guard must hold again, whatever has happened

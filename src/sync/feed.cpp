@@ -120,8 +120,11 @@ void feed_awaiter::orphan() noexcept {
 
 bool feed_awaiter::finish_wait() {
   (void)leave_core();
-  resumed(*active_scheduler->current());
-  if (receiver_ == nullptr || select_wait().outcome() == wait_outcome::closed) throw_object_gone();
+  tasklet_block& me = *active_scheduler->current();
+  if (select_wait().outcome() == wait_outcome::closed && receiver_ != nullptr) fail(me);
+  resumed(me);
+  if (receiver_ == nullptr)
+    throw_object_gone(nullptr, "the receiver with which it waited was destroyed");
   return receiver_->has_newer();
 }
 

@@ -60,9 +60,24 @@ action_kind waiting_action(wait_kind kind) noexcept {
 
 }  // namespace
 
-void sync_core::turn_all_away() noexcept {
+/// For `throw_object_gone`: when its tasklet runs, nothing is left of this to be named.
+void sync_core::tell_gone(const wait& w, std::string_view kind) const noexcept {
+  if (w.owner->error) return;
+  try {
+    std::string what = "what it waited for was destroyed: ";
+    what += kind.empty() ? word_for(kind_) : kind;
+    std::string place = place_text(made_at_);
+    if (!name_.empty()) what += " '" + name_ + "'";
+    if (!name_.empty() && !place.empty()) what += ", made ", place.erase(0, 1);
+    w.owner->error = std::make_exception_ptr(object_gone(what + place));
+  } catch (...) {  // no memory for it: it is told without a name
+  }
+}
+
+void sync_core::turn_all_away(std::string_view kind) noexcept {
   while (!waiting_.empty()) {
     wait& w = waiting_.pop_front();
+    tell_gone(w, kind);
     w.owner->home->wake(w, wait_outcome::closed);
   }
 }
@@ -70,6 +85,7 @@ void sync_core::turn_all_away() noexcept {
 void sync_core::turn_woken_away() noexcept {
   while (!woken_.empty()) {
     wait& w = woken_.pop_front();
+    tell_gone(w, {});
     w.complete_as(wait_outcome::closed);
     w.object = nullptr;
   }
@@ -77,7 +93,14 @@ void sync_core::turn_woken_away() noexcept {
 
 sync_core::~sync_core() {
   turn_all_away();
-  while (!woken_.empty()) woken_.pop_front().object = nullptr;
+  // Of an event it has happened all the same; of these, who was woken does not get what it wanted.
+  const bool was_to_be_held = kind_ == object_kind::mutex || kind_ == object_kind::shared_mutex ||
+                              kind_ == object_kind::semaphore || kind_ == object_kind::once;
+  while (!woken_.empty()) {
+    wait& w = woken_.pop_front();
+    w.object = nullptr;
+    if (was_to_be_held) tell_gone(w, {});
+  }
   if (active_scheduler != nullptr) active_scheduler->forget(*this);
 }
 
@@ -146,8 +169,9 @@ sync_core::offsets sync_core::offsets_of_fields() noexcept {
 }
 #pragma GCC diagnostic pop
 
-void throw_object_gone() {
-  throw object_gone("what it waited for was destroyed");
+void throw_object_gone(std::exception_ptr told, const char* otherwise) {
+  if (told) std::rethrow_exception(std::move(told));
+  throw object_gone(otherwise);
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

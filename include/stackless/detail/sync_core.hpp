@@ -10,7 +10,9 @@
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
+#include <exception>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace stackless::inline STACKLESS_ABI {
@@ -106,8 +108,8 @@ class sync_core : public wait_object {
     w.complete_as(wait_outcome::failed);
   }
   [[nodiscard]] wait& first() const noexcept { return waiting_.front(); }
-  /// Whoever waits is told that this is gone.
-  void turn_all_away() noexcept;
+  /// Whoever waits is told that this is gone. `kind`: the word for it, if it has one of its own.
+  void turn_all_away(std::string_view kind = {}) noexcept;
   /// And so is who was woken and has not run.
   void turn_woken_away() noexcept;
 
@@ -115,6 +117,8 @@ class sync_core : public wait_object {
   [[nodiscard]] static tasklet_block* acting();
 
  private:
+  void tell_gone(const wait& w, std::string_view kind) const noexcept;
+
   wait_queue waiting_;
   wait_queue woken_;  ///< and have not run since
   std::string name_;
@@ -126,7 +130,10 @@ class sync_core : public wait_object {
 #endif
 };
 
-[[noreturn]] void throw_object_gone();
+/// What a tasklet was told when the object that it waited for went; null: it does not know.
+[[noreturn]] void throw_object_gone(
+    std::exception_ptr told = nullptr, const char* otherwise = "what it waited for was destroyed"
+);
 
 /// Waits until `Core` grants it. `Core` has
 ///   - `bool try_take(wait&)`: takes at once what the wait asks for;
@@ -171,13 +178,19 @@ class sync_awaiter {
     if ((me.attention & raise_here) != 0 && wait_.outcome() == wait_outcome::done && is_there)
         [[unlikely]]
       core().give_back(wait_);
-    resumed(me);
     if (wait_.outcome() == wait_outcome::closed) [[unlikely]]
-      throw_object_gone();
+      fail(me);
     if constexpr (!requires { Core::grants_an_event; }) {
       if (!is_there) [[unlikely]]
-        throw_object_gone();
+        fail(me);
     }
+    resumed(me);
+  }
+  /// The core is gone, or something else is to be raised.
+  [[noreturn]] static void fail(tasklet_block& me) {
+    std::exception_ptr told = std::exchange(me.error, nullptr);  // whichever of the two is raised
+    resumed(me);
+    throw_object_gone(std::move(told));
   }
   /// After the wait, first. False: the core is gone, and was there when it woke this.
   bool leave_core() noexcept {
@@ -186,6 +199,8 @@ class sync_awaiter {
     if (wait_.outcome() == wait_outcome::done || was_refused()) core().left_by(wait_);
     return true;
   }
+  /// False after the wait: the core is gone.
+  [[nodiscard]] bool has_core() const noexcept { return wait_.object != nullptr; }
   [[nodiscard]] Core& core() noexcept { return static_cast<Core&>(*wait_.object); }
   /// The core has ended this wait by an error of its own; nothing was granted.
   [[nodiscard]] bool was_refused() const noexcept {
