@@ -127,7 +127,8 @@ enum class operation_outcome : std::uint8_t {
   refused,
   closed,
   created,
-  done
+  done,
+  merged  ///< a `set` of what was set already: the two are one
 };
 
 /// The latest thing that was done with an object.
@@ -166,6 +167,7 @@ struct object_info {
   bool senders_gone = false;  ///< of a channel: nobody can send any more, or receive
   bool receivers_gone = false;
   std::optional<last_operation> last_end;  ///< who let go of the last sender, or receiver
+  std::vector<std::uint64_t> unfinished;   ///< the children that a nursery waits for, by id
   std::vector<holder_info> holders;        ///< one for each handle; by tasklet, those outside first
   std::optional<last_operation> last;      ///< nothing: nothing was ever done with it
   std::vector<last_operation> history;     ///< the latest, oldest first; with
@@ -228,7 +230,8 @@ struct snapshot_data {
 
 enum class link_kind : std::uint8_t {
   waits_for,  ///< the tasklet for the object
-  held_by,    ///< the object has one owner, or is the end of one tasklet: only that one could act
+  held_by,    ///< the object has one owner, or is the end of one tasklet: only that one could act;
+              ///< of a nursery one for each child, and all have to end
   any_of      ///< one of those who hold a handle of the object, and so could act
 };
 

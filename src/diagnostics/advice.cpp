@@ -323,6 +323,12 @@ std::string about_never_signalled(
       std::any_of(state.ended.begin(), state.ended.end(), [](const ended_info& e) {
         return !e.error.empty();
       });
+  const tasklet_info* needed = state.find_tasklet(object.tasklet);
+  if (needed != nullptr && needed->wakes_nobody)
+    return fmt::format(
+        "spawn {} without wakes_nobody: others wait for what it holds.",
+        numbered(needed->id, needed->name)
+    );
   switch (object.kind) {
   case object_kind::event:
     return fmt::format(

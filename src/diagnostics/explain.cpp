@@ -231,7 +231,24 @@ class sentence {
                   );
   }
 
+  /// Who is needed, if it promised to wake nobody; else null.
+  [[nodiscard]] const tasklet_info* quiet_one_needed() const {
+    const tasklet_info* needed =
+        object_ == nullptr ? nullptr : state_.find_tasklet(object_->tasklet);
+    return needed != nullptr && needed->wakes_nobody ? needed : nullptr;
+  }
+
+  [[nodiscard]] std::string needs_quiet_one(const tasklet_info& needed) const {
+    const bool sleeps =
+        needed.state == tasklet_state::blocked && needed.waits.operation == operation_kind::sleep;
+    return fmt::format(
+        "{} waits {}, which {}promised to wake nobody", name(subject_.id), purpose(subject_),
+        sleeps ? "sleeps, and " : ""
+    );
+  }
+
   [[nodiscard]] std::string never_signalled() const {
+    if (const tasklet_info* needed = quiet_one_needed()) return needs_quiet_one(*needed);
     if (object_->kind == object_kind::shared_mutex && object_->count != 0)
       return fmt::format(
           "{} waits {}, which is locked by {}; who reads is not recorded, and may be among those "
@@ -410,6 +427,7 @@ class sentence {
           "{} waits {}: no tasklet of this scheduler could {}, only who holds {} outside it",
           name(subject_.id), purpose(subject_), counterpart(subject_), called(*object_)
       );
+    if (const tasklet_info* needed = quiet_one_needed()) return needs_quiet_one(*needed);
     if (subject_.wakes_nobody)
       return fmt::format("{} is waited for, though it promised to wake nobody", name(subject_.id));
     return {};

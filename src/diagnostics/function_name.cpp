@@ -256,6 +256,14 @@ std::string short_function(std::string_view spelled) {
 
 std::string clean_type(std::string_view spelled) {
   std::string text(spelled);
+  // A type of a coroutine's own: no demangler knows GCC's suffix of the function's second half.
+  constexpr std::string_view half = ".actor";
+  if (text.find(".Frame.actor") != npos) {
+    std::string symbol = text;
+    for (std::size_t at; (at = symbol.find(half)) != npos;) symbol.erase(at, half.size());
+    if (std::string name = demangled(symbol); !name.empty()) text = std::move(name);
+    repair_actor(text);
+  }
   shorten_names(text);
   return text;
 }

@@ -152,6 +152,8 @@ std::string_view word(operation_outcome what) {
     return "created";
   case operation_outcome::done:
     return "done";
+  case operation_outcome::merged:
+    return "merged";
   }
   return "unknown";
 }
@@ -276,6 +278,12 @@ void write_object(json_writer& out, const object_info& o) {
   out.member("waiting_senders", o.waiting_senders);
   out.member("waiting", o.waiting);
   out.member("children", o.children);
+  if (!o.unfinished.empty()) {
+    out.key("unfinished");
+    out.open('[');
+    for (std::uint64_t id : o.unfinished) out.value(id);
+    out.close(']');
+  }
   out.member("count", o.count);
   out.member("closed", o.is_closed);
   out.member("senders_gone", o.senders_gone);

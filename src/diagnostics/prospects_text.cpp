@@ -31,9 +31,18 @@ std::string_view outcome_of(const last_operation& last) {
   case operation_outcome::created:
     return "created";
   case operation_outcome::done:
-    return last.operation == operation_kind::lock || last.operation == operation_kind::lock_shared
-               ? "taken"
-               : "";
+    switch (last.operation) {
+    case operation_kind::lock:
+    case operation_kind::lock_shared:
+    case operation_kind::acquire:
+      return "taken";
+    case operation_kind::wait:
+      return "used it up";
+    default:
+      return "";
+    }
+  case operation_outcome::merged:
+    return "merged: it was set already";
   case operation_outcome::none:
     break;
   }

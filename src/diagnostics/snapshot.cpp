@@ -47,14 +47,23 @@ class name_table {
     if (t.name != nullptr) return t.name;
     if (t.is_main) return "main";
 #if STACKLESS_TRACKING
-    const frame* root = t.current_frame;
-    while (root != nullptr && root->parent != nullptr) root = root->parent;
-    if (root != nullptr) return shortened(root->function);
+    if (const frame* named = named_frame(t.current_frame)) return shortened(named->function);
 #endif
     return "tasklet";
   }
 
  private:
+#if STACKLESS_TRACKING
+  /// The outermost; of a tasklet that the library has made for a task (by `when_all`), the task's.
+  const frame* named_frame(const frame* innermost) {
+    const frame* root = innermost;
+    const frame* beneath = nullptr;
+    for (; root != nullptr && root->parent != nullptr; root = root->parent) beneath = root;
+    if (beneath != nullptr && shortened(root->function).starts_with("detail::")) return beneath;
+    return root;
+  }
+#endif
+
   std::unordered_map<const char*, std::string> names_;
 };
 

@@ -371,6 +371,25 @@ std::vector<finding> find_stuck(const snapshot_data& state, std::size_t most, st
 
 namespace {
 
+/// Who promised to wake nobody is not held up itself: he who needs its lock, or its end, is.
+bool judge_waiter_for_quiet(
+    const snapshot_data& state, const wait_facts& facts, index quiet, index told, finding& found
+) {
+  if (!facts.is_quiet(quiet)) return false;
+  const auto needs_it = [&](index t) { return facts.is_stuck(t) && facts.needed_by(t) == quiet; };
+  index waiter = 0;
+  if (told != wait_graph::none && needs_it(told)) {
+    waiter = told;
+  } else {
+    while (waiter < facts.tasklets() && !needs_it(waiter)) ++waiter;
+  }
+  if (waiter == facts.tasklets()) return false;
+  found.core = {state.tasklets[waiter].id};
+  found.subject = found.core.front();
+  if (!is_join(state.tasklets[waiter])) found.why = verdict::never_signalled;
+  return true;
+}
+
 /// I/O is no wait for other tasklets, but for the bytes that those have not let go of.
 void judge_buffers(const snapshot_data& state, finding& found) {
   if (found.why != verdict::unknown) return;
@@ -403,10 +422,11 @@ finding find_verdict(const snapshot_data& state, std::uint64_t told) {
   found.only_core = chosen.closed;
   for (index t : chosen.members) found.core.push_back(state.tasklets[t].id);
 
-  if (found.core.size() == 1) {
-    judge_alone(state, *facts, found);
-  } else if (found.core.size() > 1) {
+  if (found.core.size() > 1) {
     judge_together(state, *facts, found);
+  } else if (found.core.size() == 1 &&
+             !judge_waiter_for_quiet(state, *facts, chosen.members.front(), told_index, found)) {
+    judge_alone(state, *facts, found);
   }
   judge_buffers(state, found);
   const bool told_waits_elsewhere =

@@ -8,6 +8,11 @@ namespace {
 
 /// Those who could do what is waited for on the object.
 void add_helpers(const object_info& object, std::vector<wait_link>& links) {
+  if (!object.unfinished.empty()) {
+    for (std::uint64_t child : object.unfinished)
+      links.push_back({child, object.id, link_kind::held_by, {}});
+    return;
+  }
   switch (object.kind) {
   case object_kind::mutex:
   case object_kind::shared_mutex:

@@ -1,6 +1,7 @@
 #include <stackless/nursery.hpp>
 #include <stackless/snapshot.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace stackless::inline STACKLESS_ABI::detail {
@@ -141,6 +142,12 @@ void nursery_core::describe(object_info& info, std::vector<const void*>&) const 
   info.kind = object_kind::nursery;
   if (const tasklet_block* t = oldest_beneath()) info.tasklet = t->id;
   info.children = numbers_.running;
+  // Daemons are cancelled when the others have ended: until then nobody waits for them.
+  const child_group& awaited =
+      numbers_.running == numbers_.daemons ? static_cast<const child_group&>(daemons_) : *this;
+  info.unfinished.reserve(numbers_.running);
+  awaited.children.for_each([&](child_link& link) { info.unfinished.push_back(link.tasklet->id); });
+  std::sort(info.unfinished.begin(), info.unfinished.end());
 #if STACKLESS_TRACKING
   info.made_at = {made_at_.file_name(), made_at_.line(), made_at_.column(), {}};
 #endif

@@ -22,4 +22,9 @@ void event_core::reset() {
   is_set_ = false;
 }
 
+void event_core::describe(object_info& info, std::vector<const void*>& handles) const {
+  sync_core::describe(info, handles);
+  info.type = word();
+}
+
 }  // namespace stackless::inline STACKLESS_ABI::detail

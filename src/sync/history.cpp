@@ -63,6 +63,8 @@ operation_outcome outcome_of(action_outcome how) noexcept {
     return operation_outcome::created;
   case action_outcome::done:
     return operation_outcome::done;
+  case action_outcome::merged:
+    return operation_outcome::merged;
   case action_outcome::none:
     break;
   }

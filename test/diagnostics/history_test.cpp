@@ -196,6 +196,78 @@ TEST_CASE("who waits for a condition already is not told to wait for one") {
   CHECK(report.advice.empty());
 }
 
+TEST_CASE("a semaphore's history says who took its units, also without waiting") {
+  const bool history = GENERATE(false, true);
+  const auto program = []() -> task<> {
+    semaphore units(object_name("units"), 2);
+    {
+      const auto first = co_await units.acquire();
+    }
+    const auto tried = units.try_acquire();
+    const auto taker = spawn("taker", [&]() -> task<> {
+      const auto kept = co_await units.acquire();
+      co_await suspend();
+    });
+    co_await yield();
+    const auto never = co_await units.acquire();
+  };
+  const deadlock_report report = report_of(program, history);
+  const std::string text = to_text(report);
+  INFO(text);
+  const auto& units = report.state.objects.front();
+  REQUIRE(units.last.has_value());
+  CHECK(units.last->operation == operation_kind::acquire);
+  CHECK(units.last->tasklet_name == "taker");
+  CHECK(units.last->at.line != 0);
+  CHECK_THAT(text, contains_text("#2 taker, acquire, taken, history_test.cpp:"));
+  CHECK(units.history.size() == (history ? 5U : 0U));
+  if (!history) return;
+  CHECK(units.history[1].operation == operation_kind::release);
+  CHECK(units.history[2].attempted_only);
+  CHECK(units.history[4].outcome == operation_outcome::blocked);
+}
+
+TEST_CASE("of an auto_event is known who used a set up, and that two were one") {
+  const bool history = GENERATE(false, true);
+  const auto program = []() -> task<> {
+    auto_event more(object_name("more"));
+    more.set();
+    more.set();
+    const auto user = spawn("user", [&]() -> task<> { co_await more.wait(); });
+    co_await user.join();
+    co_await more.wait();
+  };
+  const deadlock_report report = report_of(program, history);
+  const std::string text = to_text(report);
+  INFO(text);
+  const object_info& more = object_of_core(report);
+  CHECK(more.type == "auto_event");
+  CHECK_THAT(report.explanation, contains_text("'main' waits for auto_event 'more'"));
+  REQUIRE(more.last.has_value());
+  CHECK(more.last->operation == operation_kind::wait);
+  CHECK(more.last->tasklet_name == "user");
+  CHECK_THAT(text, contains_text("#2 user, wait, used it up, history_test.cpp:"));
+  CHECK(more.history.size() == (history ? 4U : 0U));
+  if (!history) return;
+  CHECK(more.history[1].outcome == operation_outcome::merged);
+  CHECK_THAT(text, contains_text("#1 main, set, merged: it was set already"));
+}
+
+TEST_CASE("an event keeps its last set or reset, whoever passes") {
+  const auto program = []() -> task<> {
+    event done(object_name("done"));
+    done.set();
+    co_await done.wait();
+    done.reset();
+    co_await done.wait();
+  };
+  const deadlock_report report = report_of(program, false);
+  const object_info& done = object_of_core(report);
+  CHECK(done.type == "event");
+  REQUIRE(done.last.has_value());
+  CHECK(done.last->operation == operation_kind::reset);
+}
+
 TEST_CASE("the last operation on locks, events, semaphores and latches is known") {
   mutex lock(object_name("lock"));
   event done(object_name("done"));
@@ -222,7 +294,7 @@ TEST_CASE("the last operation on locks, events, semaphores and latches is known"
       CHECK(
           object.last->operation == (object.name == "lock"    ? operation_kind::lock
                                      : object.name == "done"  ? operation_kind::reset
-                                     : object.name == "units" ? operation_kind::release
+                                     : object.name == "units" ? operation_kind::acquire
                                                               : operation_kind::count_down)
       );
     }

@@ -230,7 +230,7 @@ TEST_CASE("json: each enumerator has a word of its own") {
     state.objects.emplace_back().kind = each;
     return to_json(state);
   }));
-  check_words(words("outcome", operation_outcome::done, [](operation_outcome each) {
+  check_words(words("outcome", operation_outcome::merged, [](operation_outcome each) {
     snapshot_data state;
     state.objects.emplace_back().last.emplace().outcome = each;
     return to_json(state);

@@ -332,6 +332,79 @@ TEST_CASE("programs: a reader that wants to write") {
   );
 }
 
+TEST_CASE("programs: a lock in the hands of a daemon that sleeps and wakes nobody") {
+  const auto program = []() -> task<> {
+    mutex table("table");
+    spawn_daemon(wakes_nobody, "heart", [&]() -> task<> {
+      const auto locked = co_await table.lock();
+      co_await sleep_for(std::chrono::hours(1));
+    });
+    co_await yield();
+    const auto never = co_await table.lock();
+  };
+  const deadlock_report report = report_of(program);
+  CHECK(report.core == std::vector<std::uint64_t>{1});
+  CHECK(report.why == verdict::never_signalled);
+  CHECK_THAT(
+      report.explanation, contains_text("of 'heart', which sleeps, and promised to wake nobody")
+  );
+}
+
+TEST_CASE("programs: a nursery's picture shows every child") {
+  const auto program = []() -> task<> {
+    channel<int> a("a");
+    channel<int> b("b");
+    const auto receives = [](channel<int> in) -> task<> { co_await in.receive(); };
+    const auto body = [&](nursery& n) -> task<> {
+      n.spawn("first", receives, a);
+      n.spawn("second", receives, b);
+      n.spawn_daemon("watcher", receives, b);
+      co_return;
+    };
+    co_await with_nursery(body);
+  };
+  const deadlock_report report = report_of(program);
+  INFO(to_dot(report));
+  std::size_t found = 0;
+  for (const object_info& object : report.state.objects) {
+    if (object.kind != object_kind::nursery) continue;
+    ++found;
+    CHECK(object.unfinished == std::vector<std::uint64_t>{2, 3});  // a daemon is waited for by none
+  }
+  CHECK(found == 1);
+}
+
+TEST_CASE("programs: the tasks of a when_all have their own names") {
+  const auto program = []() -> task<> {
+    channel<int> a("a");
+    channel<int> b("b");
+    co_await when_all(receive_one(a), receive_one(b));
+  };
+  const deadlock_report report = report_of(program);
+  const std::string text = to_text(report);
+  INFO(text);
+  CHECK_THAT(text, contains_text("#2 receive_one   blocked"));
+  CHECK(text.find("deliver") == std::string::npos);
+}
+
+TEST_CASE("programs: a channel of a coroutine's own type has its name") {
+  const auto program = []() -> task<> {
+    struct reply {
+      int number;
+    };
+    channel<reply> replies;
+    (void)co_await replies.receive();
+  };
+  const deadlock_report report = report_of(program);
+  INFO(to_text(report));
+  REQUIRE(!report.state.objects.empty());
+  const std::string type = report.state.objects.front().type;
+  CHECK(type.ends_with("::reply"));
+  CHECK(type.find("_Z") == std::string::npos);
+  CHECK(type.find("Frame") == std::string::npos);
+  CHECK_THAT(to_text(report), contains_text("on channel<"));
+}
+
 TEST_CASE("programs: never signalled") {
   const auto program = []() -> task<> {
     event ready;

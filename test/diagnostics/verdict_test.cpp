@@ -659,6 +659,41 @@ TEST_CASE("verdict: nobody who promised to wake nobody is a hope or a core") {
   CHECK(judge(s, 1).why == verdict::orphaned_channel);
 }
 
+TEST_CASE("verdict: who needs one that promised to wake nobody is the core, and not that one") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("heart").wakes_nobody = true;
+  s.tasklet("other");
+  s.waits(2, operation_kind::sleep, 0);
+  SECTION("its lock") {
+    const auto m = s.mutex("m", 2);
+    s.waits(1, operation_kind::lock, m);
+    s.waits(3, operation_kind::lock, m);
+    CHECK(judge(s).core == ids{1});
+    CHECK(judge(s, 3).core == ids{3});
+    CHECK(judge(s, 3).why == verdict::never_signalled);
+    const deadlock_report report = detail::make_report(s.data(), 1);
+    CHECK(
+        report.explanation ==
+        "'main' waits for mutex 'm' of 'heart', which sleeps, and promised to wake nobody"
+    );
+    CHECK(report.advice == "spawn #2 heart without wakes_nobody: others wait for what it holds.");
+    REQUIRE(report.crowd.size() == 2);
+    CHECK(report.crowd[0].tasklets == ids{2});
+    CHECK_FALSE(report.crowd[0].behind_core);
+    CHECK(report.crowd[1].behind_core);
+  }
+  SECTION("its end") {
+    s.joins(1, 2);
+    s.joins(3, 1);
+    CHECK(judge(s, 3).core == ids{1});
+    const deadlock_report report = detail::make_report(s.data(), 1);
+    CHECK(report.core == ids{1});
+    CHECK_THAT(report.explanation, contains_text("'main' waits for the end of "));
+    CHECK_THAT(report.explanation, contains_text("of 'heart', which sleeps, and promised to wake"));
+  }
+}
+
 TEST_CASE("verdict: a report about nobody, and waits for objects that are not known") {
   state_builder nobody;
   CHECK(judge(nobody).why == verdict::unknown);

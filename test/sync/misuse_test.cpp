@@ -49,6 +49,95 @@ task<> check_destroyed(std::unique_ptr<T> object, Wait wait) {
 
 }  // namespace
 
+namespace {
+
+/// What one is told who waits for `object` when it is destroyed.
+template <class T, class Wait>
+task<std::string> told_of(std::unique_ptr<T> object, Wait wait) {
+  std::string told;
+  T& waited_for = *object;
+  auto waiter = spawn([&]() -> task<> {
+    try {
+      co_await wait(waited_for);
+    } catch (const object_gone& e) {
+      told = e.what();
+    }
+    co_await yield();  // the error has gone with its handler
+  });
+  co_await wait_all_blocked();
+  object.reset();
+  co_await waiter.join();
+  co_return told;
+}
+
+}  // namespace
+
+STACKLESS_TEST("destroyed while tasklets wait: the error names what was destroyed") {
+  const auto waits = [](auto& e) -> task<> { co_await e.wait(); };
+  const auto acquires = [](semaphore& s) -> task<> { (void)co_await s.acquire(); };
+  const auto selects = [](event& e) -> task<> {
+    channel<int> never;
+    (void)co_await select(never.receive(), e.wait());
+  };
+  const std::string begin = "what it waited for was destroyed: ";
+#if STACKLESS_TRACKING
+  const std::string place = ", made misuse_test.cpp:";
+  const std::string short_place = "@misuse_test.cpp:";
+#else
+  const std::string place;
+  const std::string short_place;
+#endif
+  std::string told = co_await told_of(std::make_unique<event>(object_name("done")), waits);
+  CHECK_THAT(told, starts_with_text(begin + "event 'done'" + place));
+  told = co_await told_of(std::make_unique<auto_event>(object_name("more")), waits);
+  CHECK_THAT(told, starts_with_text(begin + "auto_event 'more'" + place));
+  told = co_await told_of(std::make_unique<semaphore>(object_name("units"), 0), acquires);
+  CHECK_THAT(told, starts_with_text(begin + "semaphore 'units'" + place));
+  told = co_await told_of(std::make_unique<event>(object_name("done")), selects);
+  CHECK_THAT(told, starts_with_text(begin + "event 'done'" + place));
+  auto unnamed = std::make_unique<event>(detail::site::current());
+  told = co_await told_of(std::move(unnamed), waits);
+  CHECK_THAT(told, starts_with_text(begin + "event" + short_place));
+}
+
+STACKLESS_TEST("destroyed when the lock was granted, and its new owner had not run: it is named") {
+  auto m = std::make_unique<mutex>(object_name("table"));
+  std::string told;
+  auto guard = std::make_unique<mutex_guard>();
+  *guard = co_await m->lock();
+  auto waiter = spawn([&]() -> task<> {
+    try {
+      const auto locked = co_await m->lock();
+    } catch (const object_gone& e) {
+      told = e.what();
+    }
+  });
+  co_await wait_all_blocked();
+  guard.reset();
+  m.reset();
+  co_await waiter.join();
+  CHECK_THAT(told, starts_with_text("what it waited for was destroyed: mutex 'table'"));
+}
+
+STACKLESS_TEST("destroyed while one waits that is cancelled as well: no error is left over") {
+  auto done = std::make_unique<event>(object_name("done"));
+  std::string log;
+  auto waiter = spawn([&]() -> task<> {
+    try {
+      co_await done->wait();
+    } catch (const std::runtime_error& e) {
+      log += e.what();
+    }
+    const auto returns = []() -> task<int> { co_return 7; };
+    log += std::to_string(co_await returns());
+  });
+  co_await wait_all_blocked();
+  done.reset();
+  waiter.raise_pending(std::make_exception_ptr(std::runtime_error("told ")));
+  co_await waiter.join();
+  CHECK(log == "told 7");
+}
+
 STACKLESS_TEST("destroyed while tasklets wait: each of sync/ tells them, in their order") {
   co_await check_destroyed(std::make_unique<event>(), [](event& e) -> task<> {
     co_await e.wait();

@@ -41,7 +41,8 @@ enum class action_outcome : std::uint8_t {
   dropped,
   closed,
   created,
-  done
+  done,
+  merged
 };
 
 /// Something that was done with an object, for reports.

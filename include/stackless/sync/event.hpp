@@ -1,6 +1,10 @@
 #pragma once
 
+#include <stackless/detail/awaited_once.hpp>
 #include <stackless/detail/sync_core.hpp>
+
+#include <string_view>
+#include <vector>
 
 namespace stackless::inline STACKLESS_ABI {
 
@@ -12,6 +16,7 @@ class event_core final : public sync_core {
 
   event_core(site here, bool automatic) noexcept;
   event_core(const object_name& name, bool automatic);
+  ~event_core() { turn_all_away(word()); }
 
   bool try_take(wait&) noexcept {
     if (!is_set_) return false;
@@ -24,16 +29,49 @@ class event_core final : public sync_core {
   void set() noexcept;
   void set_at(site here) noexcept {
     note(
-        action_kind::set, anybody_waits() ? action_outcome::delivered : action_outcome::done, here
+        action_kind::set,
+        anybody_waits() ? action_outcome::delivered
+        : is_set_       ? action_outcome::merged
+                        : action_outcome::done,
+        here
     );
     set();
+  }
+  /// For reports: one came through, `here`. Only of an automatic one, which that has changed.
+  void note_passed(site here) noexcept {
+    if (automatic_) note(action_kind::wait, action_outcome::done, here);
   }
   void reset();
   [[nodiscard]] bool is_set() const noexcept { return is_set_; }
 
+  void describe(object_info& info, std::vector<const void*>& handles) const override;
+
  private:
+  [[nodiscard]] std::string_view word() const noexcept {
+    return automatic_ ? "auto_event" : "event";
+  }
+
   bool is_set_ = false;
   bool automatic_;
+};
+
+class event_awaiter : public sync_awaiter<event_core> {
+ public:
+  explicit event_awaiter(event_core& core) noexcept
+      : sync_awaiter<event_core>(core, wait_kind::event) {}
+  void await_resume(site here = site::current()) {
+    finish();
+    if (has_core()) core().note_passed(here);
+  }
+};
+
+class [[STACKLESS_OPERATION]] event_operation : public awaited_once {
+ public:
+  explicit event_operation(event_core& core) noexcept : core_(core) {}
+  event_awaiter make_awaiter() const noexcept { return event_awaiter(core_); }
+
+ private:
+  event_core& core_;
 };
 
 }  // namespace detail
@@ -58,9 +96,7 @@ class event {
 
   /// Waits until it is set; goes on at once if it is.
   /// **Cancellation**: a cancel point.
-  detail::sync_operation<detail::event_core> wait() noexcept {
-    return {core_, detail::wait_kind::event};
-  }
+  detail::event_operation wait() noexcept { return detail::event_operation(core_); }
 
  private:
   detail::event_core core_;
@@ -83,9 +119,7 @@ class auto_event {
   [[nodiscard]] bool is_set() const noexcept { return core_.is_set(); }
 
   /// **Cancellation**: a cancel point; one that raised has not used it up.
-  detail::sync_operation<detail::event_core> wait() noexcept {
-    return {core_, detail::wait_kind::event};
-  }
+  detail::event_operation wait() noexcept { return detail::event_operation(core_); }
 
  private:
   detail::event_core core_;

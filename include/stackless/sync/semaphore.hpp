@@ -55,8 +55,10 @@ class [[nodiscard("the unit goes back when this ends")]] semaphore_unit {
   ~semaphore_unit() { release(); }
 
   void release() noexcept {
-    if (detail::sync_core* core = holder_.let_go())
-      static_cast<detail::semaphore_core*>(core)->release(1);
+    detail::sync_core* const core = holder_.let_go();
+    if (core == nullptr) return;
+    core->note(detail::action_kind::release, detail::action_outcome::done, {});
+    static_cast<detail::semaphore_core*>(core)->release(1);
   }
   /// Never gives it back: somebody else calls `semaphore::release`.
   void keep() noexcept { (void)holder_.let_go(); }
@@ -74,8 +76,9 @@ class acquire_awaiter : public sync_awaiter<semaphore_core> {
  public:
   explicit acquire_awaiter(semaphore_core& core) noexcept
       : sync_awaiter<semaphore_core>(core, wait_kind::acquire) {}
-  semaphore_unit await_resume() {
+  semaphore_unit await_resume(site here = site::current()) {
     finish();
+    core().note(action_kind::acquire, action_outcome::done, here);
     return semaphore_unit(core());
   }
 };
@@ -107,8 +110,11 @@ class semaphore {
   /// **Cancellation**: a cancel point; one that raised has none.
   detail::acquire_operation acquire() noexcept { return detail::acquire_operation(core_); }
   /// A plain function: a unit, or nothing.
-  [[nodiscard]] std::optional<semaphore_unit> try_acquire() noexcept {
+  [[nodiscard]] std::optional<semaphore_unit> try_acquire(
+      detail::site here = detail::site::current()
+  ) noexcept {
     if (!core_.try_acquire()) return std::nullopt;
+    core_.note(detail::action_kind::acquire, detail::action_outcome::done, here, true);
     return std::optional<semaphore_unit>(std::in_place, core_);
   }
   /// Adds units. A plain function. **Wakes**: as many who wait go to the tail, in their order.
