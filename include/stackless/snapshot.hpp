@@ -181,10 +181,11 @@ struct ended_info {
   source_place spawned_at;
   std::uint64_t step = 0;  ///< at which it ended
   bool killed = false;
-  std::string error;       ///< empty: it returned
+  std::string error;       ///< empty: there was none
   source_place thrown_at;  ///< the latest `co_await` of the coroutine that raised it, if known
   std::uint64_t spawned_by = 0;  ///< with an error; 0: not known
   std::string spawned_by_name;
+  std::string cancelled;  ///< what its scope was cancelled for; empty: it was not
 };
 
 /// That one mutex was locked by somebody who held another; with `scheduler_options::keep_history`.

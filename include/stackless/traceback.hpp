@@ -32,7 +32,8 @@ namespace stackless::inline STACKLESS_ABI {
 
 /// From now on `std::terminate` prints the traceback of an exception that nobody caught, and the
 /// async stack of the tasklet that runs, to standard error; then it calls the handler before, which
-/// ends the program. Calling it again changes nothing.
+/// ends the program. (After an exception libstdc++'s own is left out, which would print its message
+/// again.) Calling it again changes nothing.
 /// **Threads**: any.
 void print_traceback_on_terminate() noexcept;
 

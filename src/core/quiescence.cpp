@@ -50,7 +50,7 @@ void scheduler_core::tell_of_deadlock(tasklet_block* cause) noexcept {
 
   const std::exception_ptr error =
       again && told != nullptr ? last_deadlock_.error : make_deadlock_error(*this, told);
-  if (options_.on_deadlock == deadlock_policy::abort) terminate_with_report(*this, "deadlock");
+  if (options_.on_deadlock == deadlock_policy::abort) terminate_with_deadlock(error);
   if (told == nullptr) {
     begin_teardown(error);
     return;
@@ -61,8 +61,9 @@ void scheduler_core::tell_of_deadlock(tasklet_block* cause) noexcept {
 }
 
 std::exception_ptr scheduler_core::make_orphan_error(const tasklet_block& told) noexcept {
-  if (options_.on_deadlock == deadlock_policy::abort) terminate_with_report(*this, "deadlock");
-  return make_deadlock_error(*this, &told);
+  std::exception_ptr error = make_deadlock_error(*this, &told);
+  if (options_.on_deadlock == deadlock_policy::abort) terminate_with_deadlock(error);
+  return error;
 }
 
 void scheduler_core::raise_orphaned(tasklet_block& t) noexcept {

@@ -209,6 +209,10 @@ std::string about_own_ends(const tasklet_info& subject, const object_info& objec
   );
 }
 
+bool was_cut_short(const ended_info& e) {
+  return !e.error.empty() || !e.cancelled.empty();
+}
+
 /// The other side's counted ends are gone, and its maker wanted that to be an error.
 std::string about_lost_ends(
     const snapshot_data& state, const tasklet_info& subject, const object_info& object
@@ -221,7 +225,7 @@ std::string about_lost_ends(
           : "(With orphan_policy::closed a send raises channel_closed here instead of this "
             "error.)";
   const auto ended = std::find_if(state.ended.begin(), state.ended.end(), [&](const auto& e) {
-    return object.last_end && e.id == object.last_end->tasklet && !e.error.empty();
+    return object.last_end && e.id == object.last_end->tasklet && was_cut_short(e);
   });
   if (ended == state.ended.end() || !receives) return instead;
   const std::string where = ended->thrown_at.line == 0
@@ -266,7 +270,7 @@ std::string about_orphaned_channel(
       std::find_if(state.ended.begin(), state.ended.end(), [&](const ended_info& e) {
         return e.id == sent->tasklet;
       });
-  if (sender == state.ended.end() || sender->killed || !sender->error.empty()) return {};
+  if (sender == state.ended.end() || sender->killed || was_cut_short(*sender)) return {};
   std::string where;
   if (sent->at.line != 0)
     where = fmt::format(
@@ -285,18 +289,49 @@ std::string about_orphaned_channel(
   );
 }
 
-std::string about_lost_notify(const tasklet_info& subject, const object_info& object) {
-  // One that waits for a condition has found it false after the notify: which step is missing is
-  // not known.
-  const auto own = std::count_if(subject.stack.begin(), subject.stack.end(), [](const auto& frame) {
+/// How many coroutines of `condition_variable::wait` it is in. (The one with a condition awaits the
+/// one without.)
+std::ptrdiff_t waits_within(const tasklet_info& t) {
+  return std::count_if(t.stack.begin(), t.stack.end(), [](const stack_frame& frame) {
     return frame.in_library &&
            frame.function.find("condition_variable::wait") != frame.function.npos;
   });
-  if (own != 1) return {};
+}
+
+std::string about_lost_notify(const tasklet_info& subject, const object_info& object) {
+  if (waits_within(subject) != 1) return {};
   return fmt::format(
       "make a condition true before the notify ({}), and wait by wait(guard, condition): that does "
       "not wait for what has happened already.",
       place(object.last->at.file, object.last->at.line)
+  );
+}
+
+/// The sender dropped it on purpose, maybe: then the end of all values is what is missing.
+std::string about_lost_value(const object_info& object) {
+  const source_place& at = object.last->at;
+  return fmt::format(
+      "give {0} room for 1 if the value offered{1} is to wait for its receiver; if nothing more is "
+      "to come, close {0} after the last value, which ends the wait.",
+      called(object), at.line == 0 ? "" : " at " + place(at.file, at.line, at.column)
+  );
+}
+
+/// How much will be sent is not known, so a buffer may do or not.
+std::string about_no_receiver(
+    const snapshot_data& state, const finding& found, const object_info& object
+) {
+  const bool one = found.core.size() == 1;
+  const std::string sender = called(state, found.core.front(), found.core);
+  if (const tasklet_info* joiner = receiver_that_joins(state, found))
+    return fmt::format(
+        "let {0} receive what {1} on {2} before it joins {3}{4}, or give {2} room for all of it.",
+        called(state, joiner->id, found.core), one ? sender + " sends" : "they send",
+        called(object), one ? sender : "them", place_of(state, joiner->id)
+    );
+  return fmt::format(
+      "{} needs a receiver while {}, or room for all that is sent before somebody receives.",
+      called(object), one ? sender + " sends" : "they send"
   );
 }
 
@@ -319,10 +354,7 @@ std::string about_never_signalled(
     const snapshot_data& state, const tasklet_info& subject, const object_info& object
 ) {
   // One that failed may be the one that is missing: then a smaller number is no remedy.
-  const bool somebody_failed =
-      std::any_of(state.ended.begin(), state.ended.end(), [](const ended_info& e) {
-        return !e.error.empty();
-      });
+  const bool somebody_failed = std::any_of(state.ended.begin(), state.ended.end(), was_cut_short);
   const tasklet_info* needed = state.find_tasklet(object.tasklet);
   if (needed != nullptr && needed->wakes_nobody)
     return fmt::format(
@@ -364,6 +396,13 @@ std::string about_never_signalled(
         "{} more {} to arrive at {}, or make it for {} fewer.", object.count,
         object.count == 1 ? "has" : "have", called(object), object.count
     );
+  case object_kind::condition_variable:
+    if (!waits_for_condition(subject)) return {};
+    return fmt::format(
+        "notify {} after each change of what {} waits for: its condition was false when last "
+        "asked.",
+        called(object), in_quotes(subject.name)
+    );
   case object_kind::oneshot:
   case object_kind::watch:
   case object_kind::broadcast:
@@ -377,6 +416,10 @@ std::string about_never_signalled(
 }
 
 }  // namespace
+
+bool waits_for_condition(const tasklet_info& t) {
+  return waits_within(t) > 1;
+}
 
 std::string advise(const snapshot_data& state, const finding& found) {
   if (found.core.empty()) return {};
@@ -407,28 +450,25 @@ std::string advise(const snapshot_data& state, const finding& found) {
   case verdict::self_wait:
     if (object->kind == object_kind::once)
       return fmt::format("leave out the run of {} from within itself.", called(*object));
+    if (object->kind == object_kind::mutex)
+      return "unlock it before, or call disown() on its guard if another tasklet is to unlock it: "
+             "a "
+             "mutex cannot be locked twice.";
     if (object->kind != object_kind::channel)
-      return "unlock it before, or pass its guard on: a mutex cannot be locked twice.";
+      return "unlock it before: a mutex cannot be locked twice.";
     if (std::string advice = about_own_ends(subject, *object); !advice.empty()) return advice;
     if (subject.waits.operation == operation_kind::receive)
       return "let another tasklet send: a tasklet that waits to receive cannot send to itself.";
     return fmt::format(
-        "receive in another tasklet, or give {} a buffer: a tasklet cannot meet itself.",
+        "receive in another tasklet, or give {} room for all that is sent before it receives: a "
+        "tasklet cannot meet itself.",
         called(*object)
     );
   case verdict::lost_notification:
     if (object->kind == object_kind::condition_variable) return about_lost_notify(subject, *object);
-    return fmt::format(
-        "give {} room for 1: the value offered{} would have waited in it.", called(*object),
-        object->last->at.line == 0
-            ? ""
-            : " at " + place(object->last->at.file, object->last->at.line, object->last->at.column)
-    );
+    return about_lost_value(*object);
   case verdict::buffer_full_without_receiver:
-    return fmt::format(
-        "{} needs a receiver; a {} only puts this off.", called(*object),
-        object->capacity == 0 ? "buffer" : "larger buffer"
-    );
+    return about_no_receiver(state, found, *object);
   case verdict::never_signalled:
     return about_never_signalled(state, subject, *object);
   case verdict::never_started:

@@ -59,4 +59,25 @@ std::vector<waiting_group> group_crowd(const snapshot_data& state, const finding
   return groups;
 }
 
+const tasklet_info* receiver_that_joins(const snapshot_data& state, const finding& found) {
+  const object_info* object = waited_for(state, found.core.front());
+  if (object == nullptr) return nullptr;
+  const auto in_core = [&](std::uint64_t id) {
+    return std::binary_search(found.core.begin(), found.core.end(), id);
+  };
+  std::uint64_t asked = 0;
+  for (const holder_info& holder : object->holders) {
+    if (holder.tasklet == asked || !could_help(*object, holder)) continue;
+    asked = holder.tasklet;
+    const tasklet_info* t = state.find_tasklet(holder.tasklet);
+    if (t == nullptr || !is_join(*t)) continue;
+    const object_info* target = state.find_object(t->waits.object);
+    if (target == nullptr) continue;
+    if (in_core(target->tasklet) ||
+        std::any_of(target->unfinished.begin(), target->unfinished.end(), in_core))
+      return t;
+  }
+  return nullptr;
+}
+
 }  // namespace stackless::inline STACKLESS_ABI::detail

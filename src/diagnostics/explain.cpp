@@ -369,7 +369,10 @@ class sentence {
   [[nodiscard]] std::string_view end_of(std::uint64_t tasklet) const {
     for (const ended_info& e : state_.ended) {
       if (e.id != tasklet) continue;
-      return !e.error.empty() ? "ended with an error" : e.killed ? "was killed" : "has ended";
+      return !e.error.empty()       ? "ended with an error"
+             : e.killed             ? "was killed"
+             : !e.cancelled.empty() ? "was cancelled"
+                                    : "has ended";
     }
     return "has ended";
   }
@@ -410,7 +413,16 @@ class sentence {
       text = fmt::format(
           "{} is full ({} of {})", called(*object_), object_->buffered, object_->capacity
       );
-    if (found_.core.size() == 1) return text + ", and nobody is left who could receive";
+    const bool one = found_.core.size() == 1;
+    if (const tasklet_info* joiner = receiver_that_joins(state_, found_))
+      return text + fmt::format(
+                        "{}{} to send on {}, and {}, which could receive, waits for {} to end",
+                        text.empty() ? "" : ": ",
+                        one ? name(subject_.id) + " waits"
+                            : fmt::format("{} tasklets wait", found_.core.size()),
+                        called(*object_), name(joiner->id), one ? name(subject_.id) : "them"
+                    );
+    if (one) return text + ", and nobody is left who could receive";
     return text + fmt::format(
                       "{}all {} wait to send on {}{}", text.empty() ? "" : ": ",
                       found_.only_core ? fmt::format("{} who are left", found_.core.size())

@@ -349,6 +349,7 @@ void write_state(json_writer& out, const snapshot_data& state) {
     out.member("step", e.step);
     out.member("killed", e.killed);
     out.member("error", std::string_view(e.error));
+    if (!e.cancelled.empty()) out.member("cancelled", std::string_view(e.cancelled));
     write_place(out, "thrown_at", e.thrown_at);
     if (e.spawned_by != 0) {
       out.member("spawned_by", e.spawned_by);

@@ -113,6 +113,20 @@ void print_tasklets(
   (void)std::fflush(stderr);
 }
 
+void terminate_with_deadlock(const std::exception_ptr& deadlock) noexcept {
+  try {
+    std::rethrow_exception(deadlock);
+  } catch (const deadlock_error& error) {
+    write_out("stackless: ");
+    write_out(error.what());
+    write_out("\n");
+  } catch (...) {
+    write_out("stackless: deadlock (there was no memory left for a report)\n");
+  }
+  (void)std::fflush(stderr);
+  std::terminate();
+}
+
 void terminate_with_report(scheduler_core& core, const char* why) noexcept {
   write_out("stackless: ");
   write_out(why);

@@ -106,8 +106,16 @@ heading heading_of(const deadlock_report& report) {
         object->senders_gone ? "send" : "receive"
     );
   } else if (!others_go_on) {
+    // Others who are paused are no part of it; in the core they are what it comes down to.
+    const auto paused = static_cast<std::size_t>(std::count_if(
+        report.core.begin(), report.core.end(),
+        [&](std::uint64_t id) {
+          const tasklet_info* t = report.find_tasklet(id);
+          return t != nullptr && t->state == tasklet_state::paused;
+        }
+    ));
     what = fmt::format(
-        "deadlock: {} of {} blocked{} forever", blocked, all, is_proven ? "" : ", it seems"
+        "deadlock: {} of {} blocked{} forever", blocked + paused, all, is_proven ? "" : ", it seems"
     );
     reason = beliefs(report.state.sources);
   } else if (is_proven) {
@@ -308,7 +316,8 @@ void write_ended(page& out, tasklet_printer& printer, const deadlock_report& rep
       const object_info* object = t == nullptr ? nullptr : report.find_object(t->waits.object);
       return object != nullptr && touched_by(*object, ended.id);
     });
-    if (touched || any_may_matter || !ended.error.empty()) shown.push_back(&ended);
+    const bool cut_short = !ended.error.empty() || !ended.cancelled.empty();
+    if (touched || any_may_matter || cut_short) shown.push_back(&ended);
   }
   if (shown.empty()) return;
   if (shown.size() > most_ended) shown.erase(shown.begin(), shown.end() - most_ended);

@@ -28,6 +28,17 @@ source_place place_of([[maybe_unused]] const site& at) {
   return {};
 }
 
+/// The reason; empty if it is another error.
+std::string cancelled_for(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const cancelled& why) {
+    return std::string(why.reason().empty() ? "cancelled" : why.reason());
+  } catch (...) {
+    return {};
+  }
+}
+
 tasklet_state state_of(const tasklet_block& t, bool is_running) {
   if (is_running) return tasklet_state::running;
   if (t.in_ring()) return tasklet_state::ready;
@@ -201,6 +212,8 @@ class photographer {
       info.killed = e.killed;
       info.spawned_by = e.spawner;
       if (!e.error || e.killed) continue;
+      info.cancelled = cancelled_for(e.error);
+      if (!info.cancelled.empty()) continue;
       info.error = describe(e.error);
       for (const stack_frame& f : trace_of(e.error)) {
         if (f.in_library) continue;

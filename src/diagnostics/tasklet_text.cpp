@@ -208,12 +208,22 @@ void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64
 }
 
 void tasklet_printer::ended(const ended_info& e) {
-  const std::string how = !e.error.empty() ? "by an error: " + printable(e.error, 2 * longest_name)
-                          : e.killed       ? "killed"
+  constexpr std::size_t longest_message = 4 * longest_name;
+  std::string how = !e.error.empty()       ? "by an error: " + printable(e.error, longest_message)
+                    : e.killed             ? "killed"
+                    : !e.cancelled.empty() ? "cancelled"
                                            : "returned";
-  std::vector<std::string> parts{
-      "   " + numbered(e.id, e.name), fmt::format("step {}", e.step), how
-  };
+  if (how == "cancelled" && e.cancelled != how)
+    how += ": " + printable(e.cancelled, longest_message);
+  std::vector<std::string> parts{"   " + numbered(e.id, e.name), fmt::format("step {}", e.step)};
+  const std::string margin(page::margin, ' ');
+  if (width_of(how) <= page::columns - page::margin) {
+    parts.push_back(std::move(how));
+  } else {
+    out_.row(parts, 3, page::margin);
+    out_.paragraph(margin, how);
+    parts.clear();
+  }
   if (e.spawned_at.line != 0)
     parts.push_back("spawned " + place(e.spawned_at.file, e.spawned_at.line));
   if (e.spawned_by != 0 && e.spawned_at.line != 0)
@@ -223,6 +233,8 @@ void tasklet_printer::ended(const ended_info& e) {
     const std::string where = place(e.thrown_at.file, e.thrown_at.line, e.thrown_at.column);
     parts.push_back(where.empty() ? text : text + ", " + where);
   }
+  if (parts.empty()) return;
+  if (!parts.front().starts_with(' ')) parts.front().insert(0, margin);
   out_.row(parts, 3, page::margin);
 }
 

@@ -60,6 +60,14 @@ std::string way_of(const error_trace& trace) {
   return text;
 }
 
+/// What it is, and its way; after a message of several lines that begins with a heading.
+std::string told_with_way(const std::exception_ptr& error) {
+  const std::string what = describe(error);
+  const std::string way = way_of(detail::find_trace(error));
+  const bool is_long = what.find('\n') != what.npos && !way.empty();
+  return what + (is_long ? "\n\nits way, innermost first:\n" : "\n") + way;
+}
+
 void write(std::string_view text) noexcept {
   (void)std::fwrite(text.data(), 1, text.size(), stderr);
 }
@@ -67,13 +75,25 @@ void write(std::string_view text) noexcept {
 constinit std::atomic<std::terminate_handler> handler_before = nullptr;
 constinit std::atomic<bool> is_installed = false;
 
+/// It would only print the message of the exception again.
+bool repeats_the_message([[maybe_unused]] std::terminate_handler handler) noexcept {
+#ifdef __GLIBCXX__
+  return handler == __gnu_cxx::__verbose_terminate_handler;
+#else
+  return false;
+#endif
+}
+
 [[noreturn]] void on_terminate() noexcept {
   // Whatever goes wrong while printing must not keep the program from ending.
   static constinit std::atomic<bool> is_printing = false;
+  bool is_told = false;
   if (!is_printing.exchange(true)) {
     try {
-      if (const std::exception_ptr error = std::current_exception())
+      if (const std::exception_ptr error = std::current_exception()) {
         write("stackless: nobody caught " + traceback(error));
+        is_told = true;
+      }
       if (const async_stack stack = current_stack(); !stack.empty()) {
         const any_tasklet running(*detail::active_scheduler->current());
         write(
@@ -86,7 +106,8 @@ constinit std::atomic<bool> is_installed = false;
     }
     (void)std::fflush(stderr);
   }
-  if (const std::terminate_handler before = handler_before) before();
+  const std::terminate_handler before = handler_before;
+  if (before != nullptr && !(is_told && repeats_the_message(before))) before();
   std::abort();
 }
 
@@ -99,10 +120,10 @@ async_stack trace_of(const std::exception_ptr& error) {
 }
 
 std::string traceback(const std::exception_ptr& error) {
-  std::string text = describe(error) + "\n" + way_of(detail::find_trace(error));
+  std::string text = told_with_way(error);
   if (!error) return text;
   for (const std::exception_ptr& later : suppressed(error))
-    text += "besides: " + describe(later) + "\n" + way_of(detail::find_trace(later));
+    text += "besides: " + told_with_way(later);
   return text;
 }
 

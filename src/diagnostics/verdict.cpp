@@ -25,7 +25,7 @@ bool missed_a_value(const snapshot_data& state, const tasklet_info& t) {
   const object_info* object = state.find_object(t.waits.object);
   if (object != nullptr && object->kind == object_kind::condition_variable)
     return t.waits.operation == operation_kind::wait && object->last &&
-           object->last->outcome == operation_outcome::dropped;
+           object->last->outcome == operation_outcome::dropped && !waits_for_condition(t);
   if (t.waits.operation != operation_kind::receive) return false;
   return object != nullptr && object->last && object->last->operation == operation_kind::send &&
          object->last->attempted_only && object->last->outcome == operation_outcome::dropped;

@@ -47,6 +47,15 @@ struct finding {
 /// What to change, and what will not help; empty unless it is certainly right.
 [[nodiscard]] std::string advise(const snapshot_data& state, const finding& found);
 
+/// It waits for a condition variable until a condition is true: it has asked after every notify
+/// that came before.
+[[nodiscard]] bool waits_for_condition(const tasklet_info& t);
+
+/// Who could receive what the core waits to send, but joins one of those; or null.
+[[nodiscard]] const tasklet_info* receiver_that_joins(
+    const snapshot_data& state, const finding& found
+);
+
 /// The tasklets that are not in the core, by how they wait: largest group first.
 [[nodiscard]] std::vector<waiting_group> group_crowd(
     const snapshot_data& state, const finding& found

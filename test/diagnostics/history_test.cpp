@@ -188,12 +188,18 @@ TEST_CASE("a notify before the wait is a lost notification") {
   CHECK((text.find("wait, began to wait") != std::string::npos) == history);
 }
 
-TEST_CASE("who waits for a condition already is not told to wait for one") {
+TEST_CASE("who waits for a condition has lost no notify, and is not told to wait for one") {
   connection c;
   const auto program = [&c] { return notified_too_early(c, true); };
   const deadlock_report report = report_of(program, false);
-  CHECK(report.why == verdict::lost_notification);
-  CHECK(report.advice.empty());
+  CHECK(report.why == verdict::never_signalled);
+  CHECK(
+      report.explanation ==
+      "'reader' waits for condition_variable 'ready', and nobody is left who could notify it"
+  );
+  CHECK_THAT(
+      report.advice, starts_with_text("notify condition_variable 'ready' after each change")
+  );
 }
 
 TEST_CASE("a semaphore's history says who took its units, also without waiting") {

@@ -99,7 +99,8 @@ deadlock_report full_report() {
        "went wrong",
        {"d.cpp", 84, 85, "fails"},
        2,
-       "ping"}
+       "ping",
+       "no time left"}
   );
   state.lock_orders.push_back({1, 2, 91, {"a.cpp", 92, 93, {}}, {"b.cpp", 94, 95, {}}});
   return report;
@@ -132,7 +133,7 @@ constexpr std::string_view full_state =
     R"({"operation":"send","outcome":"dropped","attempted_only":true,"tasklet":3,)"
     R"("tasklet_name":"pong","step":72,"at":{"file":"c.cpp","line":73,"column":74}}]}],)"
     R"("ended":[{"id":3,"name":"pong","spawned_at":{"file":"a.cpp","line":81,"column":0},)"
-    R"("step":83,"killed":true,"error":"went wrong",)"
+    R"("step":83,"killed":true,"error":"went wrong","cancelled":"no time left",)"
     R"("thrown_at":{"file":"d.cpp","line":84,"column":85,"function":"fails"},)"
     R"("spawned_by":2,"spawned_by_name":"ping"}],)"
     R"("lock_orders":[{"first":1,"second":2,"count":91,)"

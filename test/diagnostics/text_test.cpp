@@ -208,7 +208,7 @@ TEST_CASE("text: never started, paused, quiet and not tracked") {
   s.data().sources.timers = s.data().sources.silent = 1;
   s.joins(1, 2);
   const std::string text = text_of(s, 1);
-  CHECK_THAT(text, starts_with_text("deadlock: 1 of 3 tasklets blocked forever"));
+  CHECK_THAT(text, starts_with_text("deadlock: 2 of 3 tasklets blocked forever"));
   CHECK_THAT(text, contains_text("0 I/O in flight, 1 timer, of which 1 wakes nobody]"));
   CHECK_THAT(text, contains_text("#2 idle   never started, and paused"));
   CHECK_THAT(

@@ -337,7 +337,7 @@ TEST_CASE("a deadlock error has its way too") {
   } catch (const deadlock_error&) {
     text = traceback(std::current_exception());
   }
-  CHECK_THAT(text, contains_text("\n   0  lambda() in "));
+  CHECK_THAT(text, contains_text("\n\nits way, innermost first:\n   0  lambda() in "));
   CHECK_THAT(text, ends_with_text("      #1 main\n"));
 }
 
@@ -378,6 +378,7 @@ TEST_CASE("std::terminate prints the traceback of what nobody caught, and then g
   );
   CHECK_THAT(end.text, contains_text("   1  middle(int)"));
   CHECK(end.text.find("nobody caught") == end.text.rfind("nobody caught"));
+  CHECK(end.text.find("negative") == end.text.rfind("negative"));  // nor by who prints what()
 }
 
 TEST_CASE("std::terminate tells which tasklet ran") {

@@ -599,7 +599,8 @@ TEST_CASE("verdict: lost notification") {
   );
   CHECK(
       report.advice ==
-      "give 'ready' room for 1: the value offered at conn.cpp:27:11 would have waited in it."
+      "give 'ready' room for 1 if the value offered at conn.cpp:27:11 is to wait for its receiver; "
+      "if nothing more is to come, close 'ready' after the last value, which ends the wait."
   );
   s.object(c).last->outcome = operation_outcome::delivered;
   CHECK(judge(s).why != verdict::lost_notification);

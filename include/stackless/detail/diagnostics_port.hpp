@@ -34,6 +34,9 @@ void print_tasklets(
     const scheduler_core& core, int signal, std::chrono::nanoseconds waited
 ) noexcept;
 
+/// Prints the report of `deadlock`, a `deadlock_error`, to standard error and terminates.
+[[noreturn]] void terminate_with_deadlock(const std::exception_ptr& deadlock) noexcept;
+
 /// Prints every tasklet of `core` to standard error and terminates.
 [[noreturn]] void terminate_with_report(scheduler_core& core, const char* why) noexcept;
 
