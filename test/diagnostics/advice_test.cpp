@@ -261,8 +261,10 @@ TEST_CASE("deadlock_policy::abort prints the whole report") {
   const bool orphans = GENERATE(false, true);  // the one that is raised at once, too
   const auto program = [orphans]() -> task<> {
     if (orphans) {
-      auto [sends, receives] = make_channel<int>(channel_name("c"), orphan_policy::error);
-      sends = {};
+      auto [sends, receives] = make_channel<int>(channel_name("c"), 0, orphan_policy::error);
+      {
+        const auto gone = std::move(sends);
+      }
       (void)co_await receives.receive();
     }
     const channel<int> c(channel_name("c"));
