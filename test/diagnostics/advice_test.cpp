@@ -176,14 +176,13 @@ TEST_CASE("what ended before: a message has room, and one that was cancelled had
         contains_text("\n   #2 worker   step 3\n      by an error: std::filesystem::")
     );
     CHECK_THAT(
-        to_text(judge(s)), contains_text("directory [/etc/server.conf]\n      spawned prog.cpp:9\n")
+        to_text(judge(s)), contains_text("directory [/etc/server.conf]\n      spawned prog.cpp:9")
     );
   }
   SECTION("cancelled") {
     e.cancelled = "cancelled";
     CHECK_THAT(
-        to_text(judge(s)),
-        contains_text("\n   #2 worker   step 3   cancelled   spawned prog.cpp:9\n")
+        to_text(judge(s)), contains_text("\n   #2 worker   step 3   cancelled   spawned prog.cpp:9")
     );
     e.cancelled = "no time left";
     CHECK_THAT(to_text(judge(s)), contains_text("step 3   cancelled: no time left   spawned"));
