@@ -298,8 +298,11 @@ class sentence {
     default:
       break;
     }
+    std::string who = name(subject_.id);
+    if (found_.core.size() > 1) who += " and " + counted(found_.core.size() - 1, "other", "others");
     return fmt::format(
-        "{} waits {}, and nobody is left who could {}", name(subject_.id), purpose(subject_), what
+        "{} {} {}, and nobody is left who could {}", who, found_.core.size() > 1 ? "wait" : "waits",
+        purpose(subject_), what
     );
   }
 
@@ -438,6 +441,12 @@ class sentence {
       return fmt::format(
           "{} waits {}: no tasklet of this scheduler could {}, only who holds {} outside it",
           name(subject_.id), purpose(subject_), counterpart(subject_), called(*object_)
+      );
+    if (waits_for_others(subject_) && object_ != nullptr && held_outside(*object_))
+      return fmt::format(
+          "{} waits {}, of which a handle is in no tasklet's frame: any of the others may reach it "
+          "and {}, and none of them can run",
+          name(subject_.id), purpose(subject_), counterpart(subject_)
       );
     if (const tasklet_info* needed = quiet_one_needed()) return needs_quiet_one(*needed);
     if (subject_.wakes_nobody)

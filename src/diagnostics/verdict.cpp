@@ -31,11 +31,28 @@ bool missed_a_value(const snapshot_data& state, const tasklet_info& t) {
          object->last->attempted_only && object->last->outcome == operation_outcome::dropped;
 }
 
+/// Whoever knows the heap or the globals may reach a handle that is in no tasklet's frame. None of
+/// the others does if each of them waits for the end of one of `core`.
+bool others_may_reach(
+    const snapshot_data& state,
+    const wait_facts& facts,
+    const std::vector<std::uint64_t>& core,
+    const object_info& object
+) {
+  if (!held_outside(object)) return false;
+  for (index other = 0; other < facts.tasklets(); ++other)
+    if (!facts.is_quiet(other) &&
+        !std::binary_search(core.begin(), core.end(), state.tasklets[facts.stand_in(other)].id))
+      return true;
+  return false;
+}
+
 /// Those who wait for the end of `t` and are the only ones who could do what it waits for: the one
 /// with the lowest id, and who stands between them. Empty: there are none, or that is not certain.
 std::vector<std::uint64_t> joins_that_close_a_circle(
     const snapshot_data& state, const wait_facts& facts, index t, const object_info& object
 ) {
+  if (others_may_reach(state, facts, {state.tasklets[t].id}, object)) return {};
   index helper = wait_graph::none;
   bool outside = !state.tracked;
   for (const holder_info& holder : object.holders) {
@@ -92,10 +109,20 @@ bool held_by_nobody_else(const object_info& object, std::uint64_t tasklet) {
   });
 }
 
-bool held_outside(const object_info& object) {
-  return std::any_of(object.holders.begin(), object.holders.end(), [&](const holder_info& h) {
-    return h.tasklet == 0 && could_help(object, h);
-  });
+/// Who waits for the same signal is held up by the same thing, and not by the one who came first.
+void add_equals(const snapshot_data& state, const wait_facts& facts, finding& found) {
+  const tasklet_info& subject = info_of(state, found.subject);
+  const object_info* object = state.find_object(subject.waits.object);
+  const bool is_signal = subject.waits.cases.empty() && object->kind != object_kind::mutex &&
+                         object->kind != object_kind::shared_mutex &&
+                         object->kind != object_kind::once;
+  if (!is_signal) return;
+  for (index t = 0; t < facts.tasklets(); ++t) {
+    const tasklet_info& other = state.tasklets[t];
+    if (facts.is_stuck(t) && other.id != subject.id && other.waits.object == object->id)
+      found.core.push_back(other.id);
+  }
+  std::sort(found.core.begin(), found.core.end());
 }
 
 void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& found) {
@@ -115,7 +142,10 @@ void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& f
     } else if (found.only_core) {
       found.why = verdict::never_signalled;
       auto circle = joins_around_a_select(state, facts, index_of(state, t.id));
-      if (circle.empty()) return;
+      if (circle.empty()) {
+        add_equals(state, facts, found);
+        return;
+      }
       found.why = verdict::join_cycle;
       found.core = std::move(circle);
     }
@@ -125,8 +155,9 @@ void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& f
     found.why = verdict::lost_notification;
     return;
   }
-  // The host could do it, or a tasklet of another scheduler.
+  // The host could do it, a tasklet of another scheduler, or one that knows where the handle is.
   if (state.host_driven && held_outside(*object)) return;
+  if (others_may_reach(state, facts, found.core, *object)) return;
   if (!found.only_core) return;
   const index self = index_of(state, t.id);
   if (auto circle = joins_that_close_a_circle(state, facts, self, *object); !circle.empty()) {
@@ -171,6 +202,7 @@ void judge_together(const snapshot_data& state, const wait_facts& facts, finding
   bool all_join = true;
   bool same_object = true;
   const std::uint64_t object = info_of(state, found.core.front()).waits.object;
+  const object_info* channel = state.find_object(object);
   const auto look_at = [&](operation_kind operation) {
     all_receive &= operation == operation_kind::receive;
     all_send &= operation == operation_kind::send;
@@ -190,6 +222,10 @@ void judge_together(const snapshot_data& state, const wait_facts& facts, finding
     judge_alone(state, facts, found);
   } else if (all_join) {
     found.why = verdict::join_cycle;
+  } else if (same_object && (all_receive || all_send) && channel != nullptr &&
+             ((state.host_driven && held_outside(*channel)) ||
+              others_may_reach(state, facts, found.core, *channel))) {
+    found.why = verdict::unknown;
   } else if (same_object && all_receive) {
     found.why = verdict::orphaned_channel;
   } else if (same_object && all_send) {
@@ -291,6 +327,14 @@ std::unordered_set<std::uint64_t> objects_of(const snapshot_data& state, const f
 void mark_those_behind(const snapshot_data& state, const wait_graph& graph, finding& found) {
   std::vector<index> members;
   for (std::uint64_t id : found.core) members.push_back(index_of(state, id));
+  const std::unordered_set<std::uint64_t> objects = objects_of(state, found);
+  const auto queues_with_it = [&](index t) {
+    const tasklet_info& info = state.tasklets[t];
+    return is_held_up(info) && info.waits.cases.empty() && waits_for_others(info) &&
+           objects.contains(info.waits.object);
+  };
+  for (index t = 0; t < state.tasklets.size(); ++t)
+    if (queues_with_it(t)) members.push_back(t);
   const std::vector<bool> behind = graph.leads_to(members);
   std::vector<index> free;
   if (can_go_on(state))
@@ -298,13 +342,9 @@ void mark_those_behind(const snapshot_data& state, const wait_graph& graph, find
       if (goes_on(state.tasklets[t])) free.push_back(t);
   std::vector<bool> may_be_freed;
   if (!free.empty()) may_be_freed = graph.leads_to(free);
-  const std::unordered_set<std::uint64_t> objects = objects_of(state, found);
   for (index t = 0; t < state.tasklets.size(); ++t) {
-    const tasklet_info& info = state.tasklets[t];
-    const bool queues_with_it = is_held_up(info) && info.waits.cases.empty() &&
-                                waits_for_others(info) && objects.contains(info.waits.object);
     const bool leads_there = behind[t] && (may_be_freed.empty() || !may_be_freed[t]);
-    found.behind[t] = queues_with_it || leads_there ? 1 : 0;
+    found.behind[t] = queues_with_it(t) || leads_there ? 1 : 0;
   }
 }
 

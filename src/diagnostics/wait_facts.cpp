@@ -62,6 +62,12 @@ bool could_help(const object_info& object, const holder_info& holder) {
   return holder.side == (wanted_to_send ? channel_side::send : channel_side::receive);
 }
 
+bool held_outside(const object_info& object) {
+  return std::any_of(object.holders.begin(), object.holders.end(), [&](const holder_info& h) {
+    return h.tasklet == 0 && could_help(object, h);
+  });
+}
+
 bool is_orphaned(const snapshot_data& state, const tasklet_info& t) {
   if (t.state != tasklet_state::blocked || !on_channel(t.waits.operation)) return false;
   const object_info* object = state.find_object(t.waits.object);

@@ -103,6 +103,8 @@ class wait_facts {
 [[nodiscard]] bool is_join(const tasklet_info& t);
 /// With this handle the channel's waits could be ended: it is none of those who wait on it.
 [[nodiscard]] bool could_help(const object_info& object, const holder_info& holder);
+/// There is such a handle outside every tasklet's frames: on the heap, in a global, with the host.
+[[nodiscard]] bool held_outside(const object_info& object);
 /// The side of the channel that it waits for is gone for ever.
 [[nodiscard]] bool is_orphaned(const snapshot_data& state, const tasklet_info& t);
 

@@ -126,6 +126,27 @@ TEST_CASE("programs: orphaned channel") {
   CHECK(report_of(program).why == verdict::orphaned_channel);
 }
 
+TEST_CASE("programs: nobody is said to be the only one who could use a channel on the heap") {
+  struct connection {
+    channel<int> requests{"requests"};
+    channel<int> replies{"replies"};
+  };
+  const auto program = []() -> task<> {
+    const auto c = std::make_unique<connection>();
+    const auto pass = [](channel<int>* from, channel<int>* to) -> task<> {
+      const int value = co_await from->receive();
+      co_await to->send(value);
+    };
+    const auto client = spawn("client", pass, &c->replies, &c->requests);
+    const auto server = spawn("server", pass, &c->requests, &c->replies);
+    co_await client.join();
+    co_await server.join();
+  };
+  const deadlock_report report = report_of(program);
+  CHECK(report.why == verdict::unknown);
+  CHECK_THAT(report.explanation, contains_text("a handle is in no tasklet's frame"));
+}
+
 TEST_CASE("programs: each waits on a channel of its own, and who spawned them has ended") {
   const auto program = []() -> task<> {
     const auto setup = spawn([]() -> task<> {

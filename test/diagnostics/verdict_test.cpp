@@ -464,6 +464,106 @@ TEST_CASE("verdict: self wait") {
   CHECK(judge(s, 1).core == ids{1});
 }
 
+TEST_CASE("verdict: a handle that is in no frame may be within anybody's reach") {
+  state_builder s;
+  s.tasklet("main");
+  s.tasklet("left");
+  s.tasklet("right");
+  const auto a = s.channel("a");
+  const auto b = s.channel("b");
+  s.receives(2, a);
+  s.receives(3, b);
+  s.holds(0, a);
+  s.holds(0, b);
+  SECTION("of two, behind one of whom main waits") {
+    s.joins(1, 2);
+    CHECK(judge(s, 3).why == verdict::unknown);
+    CHECK(judge(s, 3).core == ids{3});
+    CHECK(
+        judge(s, 3).explanation ==
+        "'right' waits to receive from 'b', of which a handle is in no tasklet's frame: any of the "
+        "others may reach it and send, and none of them can run"
+    );
+    CHECK(judge(s, 3).advice.empty());
+    CHECK(judge(s, 2).why == verdict::unknown);
+  }
+  SECTION("not of those who wait for its end") {
+    s.joins(1, 3);
+    s.joins(2, 1);
+    CHECK(judge(s, 3).why == verdict::join_cycle);
+  }
+  SECTION("in a select as well") {
+    s.joins(1, 3);
+    const auto c = s.channel("c");
+    s.selects(3, {{operation_kind::receive, b}, {operation_kind::receive, c}});
+    s.holds(0, c);
+    CHECK(judge(s, 3).why != verdict::join_cycle);
+  }
+  SECTION("two on one channel, and a third who waits for something else") {
+    s.receives(2, b);
+    s.holds(2, b);
+    s.holds(3, b);
+    s.joins(1, 2);
+    CHECK(judge(s, 3).why == verdict::orphaned_channel);
+    s.waits(1, operation_kind::wait, s.event("e"));
+    CHECK(judge(s, 3).why == verdict::unknown);
+    CHECK(judge(s, 3).core == ids{2, 3});
+  }
+}
+
+TEST_CASE("verdict: what only the host holds besides is not orphaned for many either") {
+  state_builder s;
+  s.tasklet("a");
+  s.tasklet("b");
+  s.data().host_driven = true;
+  const auto events = s.channel("events");
+  for (std::uint64_t id : {1U, 2U}) {
+    s.holds(id, events);
+    s.receives(id, events);
+  }
+  CHECK(judge(s, 2).why == verdict::orphaned_channel);
+  auto& holders = s.object(events).holders;
+  holders.insert(holders.begin(), holder_info{});
+  CHECK(judge(s, 2).why == verdict::unknown);
+  CHECK(judge(s, 2).core == ids{1, 2});
+  CHECK(
+      judge(s, 2).explanation == "'a' waits to receive from 'events': no tasklet of this scheduler "
+                                 "could send, only who holds 'events' outside it"
+  );
+}
+
+TEST_CASE("verdict: who waits for the same signal is of the core, and who waits for him behind it"
+) {
+  state_builder s;
+  for (const char* name : {"main", "child", "other child"}) s.tasklet(name);
+  const auto slots = s.event("slots");
+  s.object(slots).kind = object_kind::semaphore;
+  for (std::uint64_t id : {2U, 3U}) s.waits(id, operation_kind::acquire, slots);
+  s.joins(1, 2);
+  const deadlock_report report = judge(s, 3);
+  CHECK(report.why == verdict::never_signalled);
+  CHECK(report.core == ids{2, 3});
+  CHECK(
+      report.explanation == "'other child' and 1 other wait for event 'slots', and nobody is "
+                            "left who could release it"
+  );
+  REQUIRE(report.crowd.size() == 1);
+  CHECK(report.crowd[0].behind_core);
+}
+
+TEST_CASE("verdict: behind the core is also who waits for one of its queue") {
+  state_builder s;
+  for (const char* name : {"main", "first", "second"}) s.tasklet(name);
+  const auto gone = s.mutex("m", 9);
+  for (std::uint64_t id : {2U, 3U}) s.waits(id, operation_kind::lock, gone);
+  s.joins(1, 2);
+  const deadlock_report report = judge(s, 3);
+  CHECK(report.core == ids{3});
+  REQUIRE(report.crowd.size() == 2);
+  CHECK(report.crowd[0].behind_core);
+  CHECK(report.crowd[1].behind_core);
+}
+
 TEST_CASE("verdict: no receiver") {
   state_builder s;
   s.tasklet("main");
