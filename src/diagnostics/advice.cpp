@@ -137,7 +137,8 @@ std::string about_circular_wait(const snapshot_data& state, const finding& found
   });
   if (!all_send || any_buffer || !state.tracked || !untouched(objects)) return {};
   return fmt::format(
-      "let one {} receive before it sends{}, or give {} room for one value more.",
+      "let one {} receive before it sends{}, or give {} room for all that is sent "
+      "until the other end receives.",
       found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found), any_of(objects)
   );
 }
