@@ -405,7 +405,7 @@ class sentence {
                                 ? name(found_.core.front()) + " waits"
                                 : fmt::format("{} tasklets wait", found_.core.size());
     return fmt::format(
-        "{} {} {}, which nobody else can reach", who,
+        "{} {} {}, of which nobody else has a handle", who,
         receives(subject_) ? "to receive from" : "to send on", called(*object_)
     );
   }

@@ -92,7 +92,10 @@ TEST_CASE("senders whose channel nobody else can reach are a stall") {
   CHECK(report.why == verdict::leaked);
   CHECK(report.certainty == grade::likely);
   CHECK(report.core.size() == 3);
-  CHECK(report.explanation == "3 tasklets wait to send on 'results', which nobody else can reach");
+  CHECK(
+      report.explanation ==
+      "3 tasklets wait to send on 'results', of which nobody else has a handle"
+  );
   const std::string text = to_text(report);
   INFO(text);
   CHECK(text.starts_with("stall: 3 of 5 tasklets blocked, it seems forever; the others go on"));
