@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -25,6 +26,13 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+/// Followed as far as it leads; what is there must be open.
+std::string place_of(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path place = std::filesystem::canonical(path, error);
+  return error ? path : place.string();
+}
+
 }  // namespace
 
 append_log::append_log(std::string path, sync_policy policy, rewrite_policy rewriting)
@@ -33,15 +41,15 @@ append_log::append_log(std::string path, sync_policy policy, rewrite_policy rewr
 sl::task<std::uint64_t> append_log::load(
     std::function<void(std::span<const std::string_view>)> apply
 ) {
-  file_ = co_await sl::io::open(path_, sl::io::open_mode::open_or_create, 0600);
+  co_await open_locked();
   std::error_code none;  // a rewrite that was interrupted: the log is still the old one
-  co_await sl::io::remove_file(log_rewrite::path_beside(path_), none);
+  co_await sl::io::remove_file(log_rewrite::path_beside(place_), none);
   std::vector<char> buffer(1 << 20);
   std::size_t filled = 0;
   std::size_t begin = 0;
   std::uint64_t count = 0;
   std::uint64_t read = 0;
-  request_parser parser;
+  request_parser parser(request_parser::largest_logged);
   for (;;) {
     const std::size_t n = co_await file_.read_some_at(
         read, sl::io::mutable_bytes(buffer.data() + filled, buffer.size() - filled)
@@ -53,9 +61,11 @@ sl::task<std::uint64_t> append_log::load(
       const std::string_view bytes(buffer.data() + begin, filled - begin);
       const auto progress = parser.parse(bytes);
       if (progress == request_parser::progress::incomplete) break;
-      if (progress == request_parser::progress::malformed || bytes.front() != '*')
+      const bool is_array = bytes.front() == '*';
+      if (progress == request_parser::progress::malformed || !is_array)
         throw std::runtime_error(
-            path_ + " is damaged at byte " + std::to_string(end_) + ": " + parser.problem()
+            path_ + " is damaged at byte " + std::to_string(end_) + ": " +
+            (is_array ? parser.problem() : "a record does not begin with '*'")
         );
       apply(parser.arguments(bytes));
       ++count;
@@ -68,16 +78,49 @@ sl::task<std::uint64_t> append_log::load(
     begin = 0;
     buffer.resize(std::max(buffer.size(), filled + (1 << 20)));
   }
-  if (end_ != read) {
-    std::fprintf(
-        stderr, "%s: the last %llu bytes are the beginning of a request, and are removed\n",
-        path_.c_str(), static_cast<unsigned long long>(read - end_)
-    );
-    file_.truncate(end_);
-    co_await file_.sync_data();
-  }
+  if (end_ != read) co_await keep_damaged(read);
   synced_ = base_size_ = grown_from_ = end_;
   co_return count;
+}
+
+/// Before anything is read or cut: of two servers each would take the other's writes for damage.
+sl::task<> append_log::open_locked() {
+  for (;;) {
+    file_ = co_await sl::io::open(path_, sl::io::open_mode::open_or_create, 0600);
+    place_ = place_of(path_);
+    if (!lock_file(file_)) throw std::runtime_error(path_ + " is in use by another server");
+    // Its server may have put a rewritten one in its place, and gone, since it was opened.
+    const sl::io::file_status mine = co_await file_.status();
+    std::error_code error;
+    const sl::io::file_status there = co_await sl::io::status(place_, error);
+    if (!error && mine.device == there.device && mine.inode == there.inode) co_return;
+    co_await file_.close();
+  }
+}
+
+/// Moves what is between `end_` and `end` to a file of its own.
+sl::task<> append_log::keep_damaged(std::uint64_t end) {
+  const std::string kept = place_ + ".damaged-" + std::to_string(now().time_since_epoch().count());
+  sl::io::file beside = co_await sl::io::open(kept, sl::io::open_mode::create_new, 0600);
+  std::vector<char> buffer(std::min<std::uint64_t>(end - end_, 1 << 20));
+  for (std::uint64_t at = end_; at < end;) {
+    const std::size_t size = std::min<std::uint64_t>(end - at, buffer.size());
+    co_await file_.read_exactly_at(at, sl::io::mutable_bytes(buffer.data(), size));
+    co_await beside.write_all_at(at - end_, sl::io::const_bytes(buffer.data(), size));
+    at += size;
+  }
+  co_await beside.sync_data();
+  co_await beside.close();
+  co_await sl::io::sync_directory(directory_of(place_));
+  std::fprintf(
+      stderr,
+      "%s: the last %llu bytes, from byte %llu on, are the beginning of a request; they are moved "
+      "to %s\n",
+      path_.c_str(), static_cast<unsigned long long>(end - end_),
+      static_cast<unsigned long long>(end_), kept.c_str()
+  );
+  file_.truncate(end_);
+  co_await file_.sync_data();
 }
 
 void append_log::append(std::span<const std::string_view> request) {
@@ -86,7 +129,7 @@ void append_log::append(std::span<const std::string_view> request) {
 }
 
 sl::task<> append_log::commit() {
-  if (pending_.empty() && !problem_ && end_ == synced_) co_return;
+  if (pending_.empty() && !is_writing_ && !problem_) co_return;
   const std::shared_ptr<batch> mine = filling_;
   has_pending_.set();  // also for what is being written just now: it comes before
   co_await mine->done.wait();
@@ -125,7 +168,9 @@ sl::task<> append_log::write_pending() {
       const sl::mutex_guard lock = co_await writing_.lock();
       bytes = std::exchange(pending_, {});
       writing = std::exchange(filling_, std::make_shared<batch>());
+      is_writing_ = true;
       error = co_await write(bytes);
+      is_writing_ = false;
     }
     if (error && error != problem_)
       std::fprintf(
@@ -139,7 +184,7 @@ sl::task<> append_log::write_pending() {
       pending_.insert(0, bytes);
       has_pending_.set();
       co_await sl::sleep_for(1s);
-    } else if (pending_.empty() && bytes.capacity() <= most_pending) {
+    } else if (pending_.empty() && bytes.capacity() <= most_kept) {
       bytes.clear();
       pending_ = std::move(bytes);  // its room is used again
     }
@@ -206,7 +251,7 @@ sl::task<> append_log::rewrite_when_wanted(store& keys) {
     log_rewrite fresh;
     std::string failure;
     try {
-      co_await fresh.open(path_);
+      co_await fresh.open(place_, file_);
       co_await rewrite(keys, fresh);
     } catch (const std::system_error& error) {
       failure = error.what();
@@ -282,13 +327,13 @@ sl::task<bool> append_log::take_place(log_rewrite& fresh, std::uint64_t& copied)
   co_await fresh.copy(file_, copied, end_);
   copied = end_;
   co_await fresh.sync();
-  co_await sl::io::rename(fresh.path(), path_);
+  co_await sl::io::rename(fresh.path(), place_);
   sl::io::file old = std::exchange(file_, fresh.take_file());
   end_ = synced_ = base_size_ = grown_from_ = fresh.size();
   ++rewrites_;
   // Before anything is acknowledged that only the new one has.
   std::error_code error;
-  co_await sl::io::sync_directory(directory_of(path_), error);
+  co_await sl::io::sync_directory(directory_of(place_), error);
   if (error) std::fprintf(stderr, "%s: %s\n", path_.c_str(), error.message().c_str());
   co_await old.close(error);
   co_return true;

@@ -22,7 +22,7 @@ class log_rewrite;
 enum class sync_policy : std::uint8_t {
   always,        ///< what is acknowledged is on the disk
   every_second,  ///< a crash of the machine loses a second; one of the server nothing
-  never          ///< the system decides
+  never          ///< the system decides; a crash of the server loses nothing
 };
 
 /// When the log is rewritten without being asked for.
@@ -37,18 +37,19 @@ class append_log {
  public:
   append_log(std::string path, sync_policy policy, rewrite_policy rewriting);
 
-  /// Replays what is there. A request that was cut off by a crash, at the end, is removed.
-  /// \throws std::runtime_error where the file is damaged, stackless::io::io_error
+  /// Replays what is there, and keeps the file locked against other servers. A request that was cut
+  /// off by a crash, at the end, goes to a file beside it: after a damaged length it may be much.
+  /// \throws std::runtime_error where the file is damaged, or when another server has it;
+  /// stackless::io::io_error
   stackless::task<std::uint64_t> load(std::function<void(std::span<const std::string_view>)> apply);
   /// Writes, and syncs by the policy. For a daemon of its own.
   stackless::task<> run();
 
   void append(std::span<const std::string_view> request);
-  /// Waits until all that was appended is written and, with `always`, on the disk.
+  /// Waits until all that was appended is written and, with `always`, on the disk. What is
+  /// acknowledged after that survives the server.
   /// \throws std::system_error when it could not be; it may be later
   stackless::task<> commit();
-  /// So much is waiting to be written that nobody should append before `commit`.
-  [[nodiscard]] bool is_full() const noexcept { return pending_.size() > most_pending; }
 
   /// Replaces the log by a shorter one, when that was asked for or it has grown. Meanwhile changes
   /// go to the old one, and from there to the new, which takes its place in one step. For a daemon
@@ -60,7 +61,6 @@ class append_log {
   /// Writes what is left, and syncs.
   stackless::task<> close();
 
-  [[nodiscard]] sync_policy policy() const noexcept { return policy_; }
   /// Why nothing can be written at present, if so.
   [[nodiscard]] std::error_code problem() const noexcept { return problem_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return end_; }
@@ -71,13 +71,15 @@ class append_log {
   [[nodiscard]] bool last_rewrite_failed() const noexcept { return rewrite_failed_; }
 
  private:
-  static constexpr std::size_t most_pending = 16 * 1024 * 1024;
+  static constexpr std::size_t most_kept = 16 * 1024 * 1024;  // of the buffer's room
 
   struct batch {
     stackless::event done{"a batch of the log is written"};
     std::error_code error;
   };
 
+  stackless::task<> open_locked();
+  stackless::task<> keep_damaged(std::uint64_t end);
   stackless::task<> write_pending();
   stackless::task<> sync_every_second();
   stackless::task<std::error_code> write(std::string_view bytes);
@@ -86,7 +88,8 @@ class append_log {
   stackless::task<std::uint64_t> write_keys(store& keys, log_rewrite& fresh);
   stackless::task<bool> take_place(log_rewrite& fresh, std::uint64_t& copied);
 
-  std::string path_;
+  std::string path_;   // as it was given, for messages
+  std::string place_;  // without symbolic links: a rewrite replaces the file, not a link to it
   sync_policy policy_;
   stackless::io::file file_;
   std::uint64_t end_ = 0;     // of what is written
@@ -95,6 +98,7 @@ class append_log {
   std::shared_ptr<batch> filling_ = std::make_shared<batch>();
   stackless::event has_pending_{"the log has something to write"};
   std::error_code problem_;
+  bool is_writing_ = false;
 
   rewrite_policy rewriting_;
   stackless::mutex writing_{"the log's file"};  // held by who writes it, or replaces it

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <limits>
 #include <optional>
 #include <string>
@@ -366,6 +367,14 @@ void hello(client& c, arguments a) {
     const std::optional<std::int64_t> version = integer(a[1]);
     if (!version || *version < 2 || *version > 3)
       return c.reply.error("NOPROTO unsupported protocol version");
+    for (std::size_t i = 2; i < a.size(); i += 2) {
+      if (equal(a[i], "AUTH")) return c.reply.error("ERR there are no users and passwords here");
+      // A name is taken and forgotten, as with CLIENT SETNAME.
+      if (!equal(a[i], "SETNAME") || i + 1 == a.size())
+        return c.reply.error(
+            "ERR Syntax error in HELLO option '" + std::string(a[i].substr(0, 64)) + "'"
+        );
+    }
     c.reply.is_version_3 = *version == 3;
   }
   c.reply.map(4);
@@ -533,6 +542,12 @@ std::string lower(std::string_view name) {
 void execute(client& c, std::span<const std::string_view> request) {
   if (request.empty()) return;
   ++c.data.commands;
+  // A web page can make a browser send these, with commands in the body: none of them may be run.
+  if (equal(request[0], "POST") || equal(request[0], "HOST:")) {
+    std::fprintf(stderr, "a client speaks HTTP; it is dropped\n");
+    c.wants_to_leave = true;
+    return;
+  }
   const entry* const found = find_command(request[0]);
   if (found == nullptr)
     return c.reply.error("ERR unknown command '" + std::string(request[0].substr(0, 64)) + "'");

@@ -101,6 +101,10 @@ ask 'GET' "-ERR wrong number of arguments for 'get' command"
 ask 'SELECT 1' '-ERR DB index is out of range'
 ask 'HELLO 4' '-NOPROTO unsupported protocol version'
 ask 'BGREWRITEAOF' '-ERR there is no append-only file'
+ask 'HELLO 3 JUNK' "-ERR Syntax error in HELLO option 'JUNK'"
+ask 'HELLO 3 SETNAME' "-ERR Syntax error in HELLO option 'SETNAME'"
+ask 'HELLO 3 AUTH a b' '-ERR there are no users and passwords here'
+ask 'HELLO 2 SETNAME me' '*8' '$6' server '$12' stackless-kv '$7' version '$5' 7.0.0 '$5' proto ':2' '$4' mode '$10' standalone
 
 # pipelined, in pieces, and binary
 printf '*2\r\n$3\r\nGET\r\n$1\r\na\r\n*3\r\n$3\r\nSET\r\n$3\r\nb' >&"$one"
@@ -129,6 +133,18 @@ hear "$bad" "-ERR Protocol error: expected '\$', got '!'"
 IFS= read -r -t 20 -u "$bad" line && fail "the connection of one who sends nonsense goes on"
 exec {bad}>&-
 ask 'PING' '+PONG'
+exec {bad}<>"/dev/tcp/127.0.0.1/$port"
+printf 'SET quoted "a b"\r\n' >&"$bad"
+hear "$bad" '-ERR Protocol error: quotes in an inline request are not supported, send it as an array'
+exec {bad}>&-
+# what a browser sends for a web page must not be run
+for first in 'POST / HTTP/1.1' 'Host: localhost'; do
+  exec {bad}<>"/dev/tcp/127.0.0.1/$port"
+  printf '%s\r\nSET pwned 1\r\n' "$first" >&"$bad"
+  IFS= read -r -t 20 -u "$bad" line && fail "one who speaks HTTP gets an answer: $line"
+  exec {bad}>&-
+done
+ask 'EXISTS pwned quoted' ':0'
 end TERM 0
 
 # the log: killed at any moment, it has what was acknowledged
@@ -142,7 +158,9 @@ end KILL 137
 printf '*2\r\n$4\r\nINCR\r\n$1' >>"$log" # the last request was cut off
 sleep 0.2
 start --log "$log" --sync second
-grep -q 'are the beginning of a request, and are removed' "$work/err" || fail "it says nothing of the cut"
+grep -q 'are the beginning of a request; they are moved to' "$work/err" || fail "it says nothing of the cut"
+[ "$(cat "$log".damaged-*)" = "$(printf '*2\r\n$4\r\nINCR\r\n$1')" ] || fail "what was cut off is not kept"
+rm "$log".damaged-*
 ask 'GET n' '$2' 50
 ask 'LRANGE l 0 -1' '*2' '$1' b '$1' a
 ask 'GET gone' '$-1'
@@ -241,11 +259,113 @@ for sync in always second never; do
   end TERM 0
 done
 
+# two servers with one log: the second leaves it alone, also when it has been rewritten
+log=$work/locked
+start --log "$log" --sync always
+for round in 1 2; do
+  ask "SET a $round" '+OK'
+  printf '*1' >>"$log" # as a write of the first one that the second one sees half
+  status=0
+  timeout 20 "$program" --port 0 --log "$log" >/dev/null 2>"$work/err2" </dev/null || status=$?
+  [ "$status" = 1 ] && grep -q "$log is in use by another server" "$work/err2" ||
+    fail "a second server: status $status: $(cat "$work/err2")"
+  [ "$(tail -c 2 "$log")" = '*1' ] || fail "a second server changed the log"
+  ask 'BGREWRITEAOF' '+Background append only file rewriting started'
+  within 20 is_rewritten "$round" || fail "it is not rewritten"
+done
+# neither does one that cannot listen
+printf '*1' >>"$work/other"
+status=0
+timeout 20 "$program" --port "$port" --log "$work/other" >/dev/null 2>"$work/err2" </dev/null || status=$?
+[ "$status" = 1 ] && [ "$(cat "$work/other")" = '*1' ] || fail "a port that is taken: status $status"
+end TERM 0
+
+# a symbolic link stays one, and what it points to keeps its permissions
+mkdir "$work/disk"
+touch "$work/disk/real"
+chmod 640 "$work/disk/real"
+ln -s disk/real "$work/link"
+start --log "$work/link" --sync always
+ask 'SET a 1' '+OK'
+ask 'BGREWRITEAOF' '+Background append only file rewriting started'
+within 20 is_rewritten 1 || fail "it is not rewritten"
+ask 'SET b 1' '+OK'
+end TERM 0
+[ "$(readlink "$work/link")" = disk/real ] || fail "a rewrite replaced the link"
+[ "$(stat -c %a "$work/disk/real")" = 640 ] || fail "a rewrite changed the permissions"
+start --log "$work/disk/real"
+ask 'DBSIZE' ':2'
+end TERM 0
+
+# the longest that is accepted can be read back, as it was logged and as it is rewritten
+log=$work/longest
+# longest SIZE: one argument
+longest() {
+  printf '$%s\r\n' "$1"
+  head -c "$1" /dev/zero | tr '\0' k
+  printf '\r\n'
+}
+start --log "$log" --sync never --rewrite-growth 0
+{ printf '*5\r\n$3\r\nSET\r\n' && longest 67108864 && longest 67108805 &&
+  printf '$2\r\nPX\r\n$8\r\n99999999\r\n'; } >&"$one"
+expect '+OK'
+end TERM 0
+[ "$(stat -c %s "$log")" -gt 134217730 ] || fail "what was accepted is no longer in the log than as it came"
+start --log "$log" --sync never --rewrite-growth 0
+ask 'DBSIZE' ':1'
+ask 'FLUSHALL' '+OK'
+for size in 1048575 67104768; do
+  { printf '*3\r\n$5\r\nRPUSH\r\n' && longest 67104768 && longest "$size"; } >&"$one"
+  IFS= read -r -t 60 -u "$one" _ || fail "no reply to RPUSH"
+done
+ask 'BGREWRITEAOF' '+Background append only file rewriting started'
+within 60 is_rewritten 1 || fail "it is not rewritten"
+end TERM 0
+# each of them alone, with its key, as it was accepted
+[ "$(stat -c %s "$log")" -gt 202000000 ] || fail "elements were put together that are too long for that"
+start --log "$log"
+ask 'DBSIZE' ':1'
+end TERM 0
+rm "$log"
+
+# a damaged length in the middle: what follows is not lost
+log=$work/damaged-length
+start --log "$log"
+ask 'SET a 1' '+OK'
+ask 'SET b xxxxxxxxxx' '+OK'
+ask 'SET c 3' '+OK'
+end TERM 0
+sed 's/\$10/$90/' "$log" >"$log.new"
+cp "$log.new" "$log"
+start --log "$log"
+ask 'DBSIZE' ':1'
+end TERM 0
+cat "$log" "$log".damaged-* | cmp - "$log.new" || fail "a part of a damaged log is lost"
+
 # a damaged log is not taken for an empty one
+printf 'SET a 1\r\n' >"$work/words"
+status=0
+"$program" --port 0 --log "$work/words" >"$work/out" 2>"$work/err" || status=$?
+[ "$status" = 1 ] && grep -q "is damaged at byte 0: a record does not begin with '\*'" "$work/err" ||
+  fail "a log of words: status $status"
 printf '*1\r\nnonsense\r\n' >"$work/damaged"
 status=0
 "$program" --port 0 --log "$work/damaged" >"$work/out" 2>"$work/err" || status=$?
 [ "$status" = 1 ] && grep -q 'is damaged at byte 0' "$work/err" || fail "a damaged log: status $status"
+
+# with each policy what is acknowledged was written before, so that the end of the server loses nothing
+for sync in second never; do
+  limit=1
+  start --log "$work/full-$sync" --sync "$sync"
+  limit=unlimited
+  ask 'SET small 1' '+OK'
+  printf -v long '%*s' 2000 ''
+  ask "SET large ${long// /x}" "-MISCONF the append-only file cannot be written: $work/full-$sync: File too large"
+  end KILL 137
+  start --log "$work/full-$sync"
+  ask 'DBSIZE' ':1'
+  end TERM 0
+done
 
 # a full disk: what cannot be kept is refused, and the rest goes on
 limit=1 # KiB, of a file

@@ -15,14 +15,18 @@
 
 namespace kv {
 
+/// False: another server has it. A file system without locks is trusted. It does not block.
+[[nodiscard]] bool lock_file(const stackless::io::file& file) noexcept;
+
 /// A log that is written beside the one in use, to take its place.
 class log_rewrite {
  public:
   /// The name that it has until then.
   [[nodiscard]] static std::string path_beside(const std::string& log) { return log + ".rewrite"; }
 
-  /// What an earlier one has left goes.
-  stackless::task<> open(const std::string& log);
+  /// What an earlier one has left goes. The permissions are those of the log in use, `old`, and it
+  /// is locked as well: it takes its place.
+  stackless::task<> open(const std::string& log, stackless::io::file& old);
 
   /// The requests that make this key; they are kept until `flush`.
   void add(std::string_view key, const value& held, std::optional<moment> expires);

@@ -118,8 +118,7 @@ class session {
   /// What is acknowledged is in the log first.
   sl::task<> flush() {
     kv::append_log* const log = client_.data.log;
-    if (std::exchange(client_.has_changed_data, false) && log != nullptr &&
-        (log->policy() == kv::sync_policy::always || log->is_full())) {
+    if (std::exchange(client_.has_changed_data, false) && log != nullptr) {
       std::string problem;
       try {
         co_await log->commit();
@@ -219,11 +218,12 @@ sl::task<> run_server(const options& chosen) {
     const std::array<std::string_view, 2> request{"DEL", key};
     if (data.log != nullptr) data.log->append(request);
   });
+  // First, so that one whose port is taken leaves the log alone. Clients wait until it is replayed.
+  sl::io::tcp_listener listener = sl::io::listen_tcp({sl::io::ip_address::loopback(), chosen.port});
   if (!chosen.log.empty()) {
     co_await replay(log, data);
     data.log = &log;
   }
-  sl::io::tcp_listener listener = sl::io::listen_tcp({sl::io::ip_address::loopback(), chosen.port});
   std::printf("listening on %s\n", to_string(listener.local_address()).c_str());
   std::fflush(stdout);
 
@@ -293,10 +293,13 @@ int main(int argc, char** argv) {
         "usage: kv_server [--port PORT] [--log FILE] [--sync always|second|never]\n"
         "                 [--rewrite-growth PERCENT] [--rewrite-smallest BYTES]\n"
         "  --port  6379; 0 takes a free one\n"
-        "  --log   the append-only file; without it nothing is kept\n"
+        "  --log   the append-only file; without it nothing is kept. It is locked against other "
+        "servers.\n"
         "  --sync  when a change is on the disk: before it is acknowledged, after a second at "
         "most,\n"
-        "          or when the system likes (second)\n"
+        "          or when the system likes (second). With each of them it is written before that: "
+        "a\n"
+        "          crash of the server alone loses nothing\n"
         "  --rewrite-growth    the log is written anew, as short as it can be, when it has grown "
         "by so\n"
         "                      much since the last time (100; 0 only when BGREWRITEAOF asks for "

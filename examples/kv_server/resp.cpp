@@ -72,6 +72,9 @@ request_parser::progress request_parser::parse_words(std::string_view bytes) {
   if (!take_line(bytes, line))
     return too_long_ ? fail("too big inline request") : progress::incomplete;
   if (too_long_) return fail("too big inline request");
+  // Words are taken as they are: with their quotes they would be another value than was meant.
+  if (line.find_first_of("\"'") != std::string_view::npos)
+    return fail("quotes in an inline request are not supported, send it as an array");
   constexpr std::string_view blank = " \t";
   for (std::size_t begin = line.find_first_not_of(blank); begin != std::string_view::npos;) {
     const std::size_t end = std::min(line.find_first_of(blank, begin), line.size());
@@ -98,7 +101,7 @@ request_parser::progress request_parser::parse_array(std::string_view bytes) {
           size > static_cast<std::int64_t>(longest_argument))
         return fail("invalid bulk length");
       argument_ = static_cast<std::size_t>(size);
-      if (at_ + argument_ > largest_request) return fail("too big request");
+      if (at_ + argument_ > largest_) return fail("too big request");
       expects_ = expects::argument;
     }
     if (bytes.size() < at_ + argument_ + 2) return progress::incomplete;

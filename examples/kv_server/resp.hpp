@@ -12,7 +12,8 @@
 namespace kv {
 
 /// Parses one request after the other, each as far as its bytes have come: what was looked at once
-/// is not looked at again. A request is an array of bulk strings, or a line of words.
+/// is not looked at again. A request is an array of bulk strings, or a line of words
+/// without quotes.
 class request_parser {
  public:
   enum class progress { incomplete, complete, malformed };
@@ -21,6 +22,13 @@ class request_parser {
   static constexpr std::size_t most_arguments = 1024 * 1024;
   static constexpr std::size_t longest_argument = 64 * 1024 * 1024;
   static constexpr std::size_t largest_request = 128 * 1024 * 1024;
+  /// A change may be longer in the log than as it came: the moment in place of the time left,
+  /// "\r\n" where the client was content with "\n".
+  static constexpr std::size_t largest_logged = 2 * largest_request;
+
+  request_parser() = default;
+  /// Takes requests of so many bytes.
+  explicit request_parser(std::size_t largest) : largest_(largest) {}
 
   /// `bytes`: the request from its beginning, and whatever follows. The same bytes, and more, until
   /// it is complete.
@@ -56,6 +64,7 @@ class request_parser {
   std::size_t searched_ = 0;  // no end of a line before it
   std::size_t missing_ = 0;   // arguments
   std::size_t argument_ = 0;  // length of the one that comes
+  std::size_t largest_ = largest_request;
   expects expects_ = expects::first_byte;
   bool too_long_ = false;
 };
