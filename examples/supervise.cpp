@@ -5,6 +5,7 @@
 #include <stackless/stackless.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -19,6 +21,8 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include <sys/ioctl.h>
 
 namespace sl = stackless;
 using namespace std::chrono_literals;
@@ -35,11 +39,11 @@ constexpr const char* usage =
     "  --longest TIME    but no longer than this (30s)\n"
     "  --stable TIME     one that ran so long begins again with the first wait (10s)\n"
     "  --max-restarts N  give a program up after so many without a stable run (no limit)\n"
-    "  --grace TIME      between SIGTERM and SIGKILL (5s)\n"
+    "  --grace TIME      between SIGTERM and SIGKILL (5s), and for who takes no output\n"
     "  --longest-line N  bytes; longer lines are printed in pieces (8192)\n"
     "SIGTERM and SIGINT end the programs, the second time at once. SIGHUP, SIGUSR1 and SIGUSR2 are "
     "passed on.\n"
-    "Status: 0 all is well, 1 a program failed or had to be killed, 2 wrong arguments.\n";
+    "Status: 0 all is well, 1 a program failed or was killed or output lost, 2 wrong arguments.\n";
 
 struct program {
   std::string name;
@@ -64,7 +68,6 @@ void log(const std::string& line) {
 }
 
 // What the arguments say
-// ---------------------------------------------------------------------------------------------
 
 struct usage_error : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -169,15 +172,10 @@ settings parse(int argc, char** argv) {
     if (i + 1 == argc) throw usage_error(option + " needs a value");
     const std::string value = argv[++i];
     if (option == "--restart") {
-      if (value == "always") {
-        wanted.restart = restart_policy::always;
-      } else if (value == "failure") {
-        wanted.restart = restart_policy::failure;
-      } else if (value == "never") {
-        wanted.restart = restart_policy::never;
-      } else {
-        throw usage_error("--restart: what is " + value + "?");
-      }
+      constexpr std::array<std::string_view, 3> names{"always", "failure", "never"};
+      const auto found = std::find(names.begin(), names.end(), value) - names.begin();
+      if (found == std::ssize(names)) throw usage_error("--restart: what is " + value + "?");
+      wanted.restart = static_cast<restart_policy>(found);
     } else if (option == "--first") {
       wanted.first = std::max(time_of(option, value), 1ms);
     } else if (option == "--longest") {
@@ -206,7 +204,6 @@ settings parse(int argc, char** argv) {
 }
 
 // What is common to all programs
-// -------------------------------------------------------------------------------------
 
 /// One of our two output streams. Who finds it slow waits, and with him the program that he reads.
 class printer {
@@ -216,10 +213,13 @@ class printer {
   sl::task<> print(std::string line) {
     const sl::mutex_guard whole = co_await turn_.lock();
     co_await to_.write_all(line);
+    ++printed_;
   }
+  [[nodiscard]] std::size_t printed() const noexcept { return printed_; }
 
  private:
   sl::io::file to_;
+  std::size_t printed_ = 0;
   sl::mutex turn_{"output"};
 };
 
@@ -256,7 +256,6 @@ struct supervisor {
   printer errors{sl::io::standard_error()};
   std::vector<child*> running;
   sl::event stop{"stop"};
-  bool out_of_patience = false;  ///< the grace is over
   bool failed = false;
 
   void send(int signal) {
@@ -268,20 +267,27 @@ struct supervisor {
     stop.set();
     send(SIGTERM);
   }
+  [[nodiscard]] std::size_t printed() const { return output.printed() + errors.printed(); }
+  /// Those that have ended and are here for their output are not among the killed.
   void kill_all() {
-    if (std::exchange(out_of_patience, true)) return;
     for (child* const c : running) {
+      if (c->has_ended) continue;
       log("process " + std::to_string(c->process.id()) + " is killed");
       failed = true;
+      c->process.kill(SIGKILL);
     }
-    send(SIGKILL);
-    // Nor is anybody waited for who does not take our output.
-    for (child* const c : running) c->everything->cancel();
+  }
+  /// Nobody is waited for who does not take our output.
+  void drop_output() {
+    for (child* const c : running) {
+      if (c->has_ended) log(std::to_string(c->process.id()) + " ended; its output is lost");
+      failed = true;
+      c->everything->cancel();
+    }
   }
 };
 
 // Output
-// ---------------------------------------------------------------------------------------------
 
 struct piece {
   std::string text;
@@ -306,13 +312,19 @@ sl::task<std::optional<piece>> next_piece(sl::io::reader_base& reader) {
   co_return result;
 }
 
+std::size_t waiting_bytes(const sl::io::file& pipe) {
+  int count = 0;
+  return ::ioctl(pipe.descriptor(), FIONREAD, &count) == 0 ? static_cast<std::size_t>(count) : 0;
+}
+
 /// Prints what a program writes, until nobody can write there any more. When the program has ended
-/// but its own children still hold the pipe, what is in it counts, and no more is waited for.
+/// but its own children still hold the pipe, what is in it then counts, and no more is waited for.
 sl::task<> print_lines(
     sl::io::file& from, printer& to, std::string name, child& writer, const settings& wanted
 ) {
   sl::io::buffered_reader reader(from, wanted.longest_line);
   bool goes_on = false;
+  std::optional<std::size_t> left;  // when it has ended: what is to be printed
   for (;;) {
     std::optional<piece> next;
     bool has_read = false;
@@ -325,8 +337,13 @@ sl::task<> print_lines(
       co_await read();
     };
     if (writer.has_ended) {
+      if (!left) left = reader.buffered().size() + waiting_bytes(from);
+      if (*left == 0) break;
+      // Only the last read may wait: for the end of a line.
       (void)co_await sl::move_on_after(200ms, read);
-      if (!has_read) break;
+      if (!has_read && !reader.buffered().empty()) next.emplace().text = reader.buffered();
+      if (!has_read || !next) left = 0;
+      if (next) *left -= std::min(*left, next->text.size() + (next->goes_on ? 0 : 1));
     } else {
       // A read that is cut short loses nothing.
       (void)co_await sl::with_cancel_scope(interruptible);
@@ -351,7 +368,6 @@ sl::task<> forward_output(
 }
 
 // Programs
-// -------------------------------------------------------------------------------------------
 
 sl::task<sl::io::exit_status> run_once(const program& which, supervisor& all) {
   sl::io::process_options options;
@@ -431,6 +447,7 @@ sl::task<> pass_signals(sl::io::signal_set& signals, supervisor& all) {
     if (signal == SIGTERM || signal == SIGINT) {
       if (all.stop.is_set()) {
         all.kill_all();
+        all.drop_output();
       } else {
         all.request_stop("signal " + std::to_string(signal));
       }
@@ -442,8 +459,12 @@ sl::task<> pass_signals(sl::io::signal_set& signals, supervisor& all) {
 
 sl::task<> limit_grace(supervisor& all) {
   co_await all.stop.wait();
+  std::size_t before = all.printed();
   co_await sl::sleep_for(all.wanted.grace);
   all.kill_all();
+  while (all.printed() != std::exchange(before, all.printed()))
+    co_await sl::sleep_for(std::max(all.wanted.grace, 200ms));
+  all.drop_output();
 }
 
 sl::task<int> supervise(settings wanted) {

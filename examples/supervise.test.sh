@@ -68,6 +68,47 @@ run 0 --restart never -- "parent=sh -c 'sleep 30 & echo parent'"
 [ "$SECONDS" -lt 20 ] || fail "a grandchild is waited for"
 grep -qx 'parent | parent' out || fail "the parent's line"
 
+# Nor are they waited for while they go on writing: the program is started again, and its end is seen at once.
+start --first 10ms --max-restarts 2 -- "web=sh -c '(while :; do echo grandchild; done) & echo parent; exit 3'"
+stop 1
+grep -q 'web: exited with 3; given up after 2 restarts' err || fail "a grandchild that writes kept it from a restart"
+[ "$(count 'web | parent' out)" = 3 ] || fail "the parent's lines"
+start --grace 600s -- "web=sh -c '(while :; do echo grandchild; done) & echo parent; exec sleep 600'"
+says 'web | grandchild'
+stop 0 TERM
+[ "$(count 'is killed' err)" = 0 ] || fail "a process that had ended was killed"
+# What is in the pipe at the end counts, in pieces, too, and without an end of the line.
+run 0 --restart never --longest-line 10 -- "web=sh -c 'sleep 30 & printf 0123456789abcdefghij01234; printf \"\nno end\"'"
+[ "$(cat out)" = $'web | 0123456789\nweb + abcdefghij\nweb + 01234\nweb | no end' ] || fail "what is in the pipe at the end"
+
+# What it had written is printed after the grace, when somebody takes it: the process was not killed.
+"$program" --restart never --grace 1s -- "web=sh -c 'seq 9000; echo last; echo written >&2; exec sleep 600'" \
+  >slow 2>err </dev/null &
+server=$!
+exec {reader}<slow
+within 20 grep -q 'web | written' err || fail "it does not write"
+kill -TERM "$server"
+says 'stopping' err
+for ((i = 0; i < 15; ++i)); do head -c 5000 <&"$reader" >>taken; sleep 0.1; done
+cat <&"$reader" >>taken &
+copier=$!
+exec {reader}<&-
+stop 0
+wait "$copier"
+grep -qx 'web | last' taken || fail "the rest of its output is lost"
+says 'web: ended by signal 15' err
+[ "$(count 'is killed' err)" = 0 ] || fail "a process that had ended was killed"
+# Nobody takes it: that is said, and what ended by itself is not called killed.
+"$program" --restart never --grace 200ms -- "web=yes" >slow 2>err </dev/null &
+server=$!
+exec {reader}<slow
+says 'web: started' err
+head -c 1 <&"$reader" >/dev/null
+stop 1 TERM
+exec {reader}<&-
+says 'ended; its output is lost' err
+[ "$(count 'is killed' err)" = 0 ] || fail "a process that had ended was killed"
+
 # Nobody takes the output: it ends, and the program with it.
 status=0
 { timeout 60 "$program" --grace 2s -- "yes=yes" 2>err || echo "$?" >status; } | head -n 1 >out
