@@ -83,6 +83,12 @@ for STACKLESS_IO in '' epoll; do
   expect_raw 400 "GET / HTTP/1.1\n$last"
   expect_raw 400 'GET / HTTP/1.1\r\n\r\n'
   expect_raw 400 "GET / HTTP/1.1\r\n$host$last"
+  for bad in 'a b/' a/b u@a 'a?' '[::1' 'a:b' 'a:8:8' '%%zz' '[x]y'; do
+    expect_raw 400 "GET / HTTP/1.1\r\nHost: $bad\r\nConnection: close\r\n\r\n"
+  done
+  for good in '' a.b:80 a: '[::1]' '[::1]:80' '%%41'; do
+    expect_raw 200 "GET / HTTP/1.1\r\nHost: $good\r\nConnection: close\r\n\r\n"
+  done
   expect_raw 400 "GET / HTTP/x.1\r\n$last"
   expect_raw 400 "GET / HTTP/1.1\r\nName : v\r\n$last"
   expect_raw 400 "GET / HTTP/1.1\r\nName: v\r\n folded\r\n$last"
@@ -250,6 +256,19 @@ END
   expect '%{http_code}' 200 -H 'If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT' "$url/"
   expect '%{http_code}' 206 --range 0-1 -H "If-Range: $tag" "$url/"
   expect '%{http_code}' 200 --range 0-1 -H 'If-Range: "other"' "$url/"
+  expect '%{http_code}' 304 -H 'If-None-Match: "other"' -H "If-None-Match: $tag" "$url/"
+  expect '%{http_code}' 200 -H 'If-None-Match: "other"' -H 'If-None-Match: "another"' "$url/"
+  # what it does not want unless it is as it was
+  expect '%{http_code}' 412 -H 'If-Match: "other"' "$url/"
+  expect '%{http_code}' 412 -H "If-Match: W/$tag" "$url/"
+  expect '%{http_code}' 412 -H 'If-Match: "other"' -H "If-None-Match: $tag" "$url/"
+  expect '%{http_code}' 200 -H 'If-Match: "other"' -H "If-Match: $tag" "$url/"
+  expect '%{http_code}' 200 -H 'If-Match: *' "$url/"
+  expect '%{http_code} %{size_download}' '412 0' --head -H 'If-Match: "other"' "$url/"
+  expect '%{http_code}' 412 -H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT' "$url/"
+  expect '%{http_code}' 200 -H "If-Unmodified-Since: $modified" "$url/"
+  expect '%{http_code}' 200 -H 'If-Unmodified-Since: yesterday' "$url/"
+  expect '%{http_code}' 200 -H "If-Match: $tag" -H 'If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT' "$url/"
   touch "$folder/index.html"
   expect '%{http_code}' 200 -H "If-None-Match: $tag" "$url/"
 

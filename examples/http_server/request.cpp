@@ -40,6 +40,36 @@ bool is_field_text(std::string_view text) noexcept {
   });
 }
 
+/// "name", "[address]", each with ":port" or without; "" too, of who has no host to name.
+bool is_host(std::string_view text) noexcept {
+  const auto is_in_name = [](char c) noexcept {
+    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') ||
+           std::string_view("-._~!$&'()*+,;=").find(c) != std::string_view::npos;
+  };
+  const auto is_hex = [](char c) noexcept {
+    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
+  };
+  if (text.starts_with('[')) {
+    const std::size_t end = std::min(text.find(']'), text.size());
+    const std::string_view address = text.substr(1, end - 1);
+    if (end == text.size() || address.empty()) return false;
+    for (const char c : address)
+      if (!is_in_name(c) && c != ':') return false;
+    text.remove_prefix(end + 1);
+    if (!text.empty() && text.front() != ':') return false;
+  }
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  for (std::size_t i = 0; i < colon; ++i) {
+    if (text[i] == '%') {
+      if (colon - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2])) return false;
+      i += 2;
+    } else if (!is_in_name(text[i])) {
+      return false;
+    }
+  }
+  return colon == text.size() || std::all_of(text.begin() + colon + 1, text.end(), is_digit);
+}
+
 /// Digits alone; what does not fit is `no_number`.
 bool parse_size(std::string_view text, std::uint64_t& value) noexcept {
   value = 0;
@@ -157,6 +187,7 @@ request_parser::progress request_parser::parse_field(std::string_view bytes, pie
 request_parser::progress request_parser::take_field(std::string_view name, std::string_view value) {
   if (same_token(name, "host")) {
     if (++hosts_ > 1) return fail(400, "two hosts");
+    if (!is_host(value)) return fail(400, "a host that is none");
   } else if (same_token(name, "content-length")) {
     if (has_length_) return fail(400, "two lengths");
     if (!parse_size(value, body_size_)) return fail(400, "a length that is no number");
@@ -193,6 +224,18 @@ std::string_view request_parser::value(std::string_view bytes, std::string_view 
   for (const field_piece& each : fields_)
     if (same_token(in(bytes, each.name), name)) return in(bytes, each.value);
   return {};
+}
+
+std::optional<std::string> request_parser::list(std::string_view bytes, std::string_view name)
+    const {
+  std::optional<std::string> all;
+  for (const field_piece& each : fields_) {
+    if (!same_token(in(bytes, each.name), name)) continue;
+    if (all) all->append(", ");
+    if (!all) all.emplace();
+    all->append(in(bytes, each.value));
+  }
+  return all;
 }
 
 std::vector<field> request_parser::fields(std::string_view bytes) const {

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -43,6 +45,9 @@ class request_parser {
   [[nodiscard]] std::string_view target(std::string_view bytes) const { return in(bytes, target_); }
   /// The first field of that name, in whatever case; null data when there is none.
   [[nodiscard]] std::string_view value(std::string_view bytes, std::string_view name) const;
+  /// Of a field that is a list: the items of all fields of that name. Nothing when there is none.
+  [[nodiscard]] std::optional<std::string> list(std::string_view bytes, std::string_view name)
+      const;
   [[nodiscard]] std::vector<field> fields(std::string_view bytes) const;
   [[nodiscard]] bool is_version_1_0() const noexcept { return minor_version_ == 0; }
   /// Whether the connection may be used for another request after this one.

@@ -175,29 +175,44 @@ range_kind parse_range(std::string_view value, std::uint64_t size, byte_range& r
 // Conditions
 // -------------------------------------------------------------------------------------
 
-bool has_tag(std::string_view list, std::string_view tag) noexcept {
+bool has_tag(std::string_view list, std::string_view tag, comparison how) noexcept {
   constexpr std::string_view between = " \t,";
   while (true) {
     const std::size_t begin = list.find_first_not_of(between);
     if (begin == std::string_view::npos) return false;
     list.remove_prefix(begin);
     if (list.front() == '*') return true;
-    if (list.starts_with("W/")) list.remove_prefix(2);  // good enough for a comparison
+    const bool is_weak = list.starts_with("W/");
+    if (is_weak) list.remove_prefix(2);
     if (!list.starts_with('"')) return false;
     const std::size_t end = list.find('"', 1);
     if (end == std::string_view::npos) return false;
-    if (list.substr(0, end + 1) == tag) return true;
+    const bool counts = !is_weak || how == comparison::weak;
+    if (counts && list.substr(0, end + 1) == tag) return true;
     list.remove_prefix(end + 1);
   }
 }
 
 bool is_not_modified(
-    std::string_view none_match, std::string_view modified_since, const validators& now
+    const std::optional<std::string>& none_match,
+    std::string_view modified_since,
+    const validators& now
 ) {
-  if (none_match.data() != nullptr) return has_tag(none_match, now.tag);
+  if (none_match) return has_tag(*none_match, now.tag);
   if (modified_since.data() == nullptr) return false;
   const auto since = parse_date(modified_since);
   return since && now.modified <= *since;
+}
+
+bool is_as_expected(
+    const std::optional<std::string>& match,
+    std::string_view unmodified_since,
+    const validators& now
+) {
+  if (match) return has_tag(*match, now.tag, comparison::strong);
+  if (unmodified_since.data() == nullptr) return true;
+  const auto since = parse_date(unmodified_since);
+  return !since || now.modified <= *since;
 }
 
 bool range_holds(std::string_view if_range, const validators& now) {
@@ -265,6 +280,8 @@ const char* reason_of(int status) noexcept {
     return "Method Not Allowed";
   case 408:
     return "Request Timeout";
+  case 412:
+    return "Precondition Failed";
   case 413:
     return "Content Too Large";
   case 414:

@@ -49,12 +49,24 @@ struct validators {
   std::time_t modified = 0;
 };
 
-/// If-None-Match: whether the client has it already.
-[[nodiscard]] bool has_tag(std::string_view list, std::string_view tag) noexcept;
+/// How tags are compared: a weak one, W/"…", says that the bytes may differ.
+enum class comparison : std::uint8_t { weak, strong };
+/// Whether the tag, or "*", is in a list of them.
+[[nodiscard]] bool has_tag(
+    std::string_view list, std::string_view tag, comparison how = comparison::weak
+) noexcept;
 /// The fields If-None-Match and If-Modified-Since, of which the first one counts alone; null data
-/// where there is none.
+/// where there is none. Whether the client has it already.
 [[nodiscard]] bool is_not_modified(
-    std::string_view none_match, std::string_view modified_since, const validators& now
+    const std::optional<std::string>& none_match,
+    std::string_view modified_since,
+    const validators& now
+);
+/// The fields If-Match and If-Unmodified-Since, of which the first one counts alone: false is 412.
+[[nodiscard]] bool is_as_expected(
+    const std::optional<std::string>& match,
+    std::string_view unmodified_since,
+    const validators& now
 );
 /// If-Range: whether the range is of what the client has the rest of.
 [[nodiscard]] bool range_holds(std::string_view if_range, const validators& now);

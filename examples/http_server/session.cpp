@@ -263,8 +263,15 @@ sl::task<> session::answer_get(std::string_view head, bool wants_body) {
   validators now;
   now.tag = found.tag;
   now.modified = found.modified;
+  const bool is_expected = is_as_expected(
+      parser_.list(head, "If-Match"), parser_.value(head, "If-Unmodified-Since"), now
+  );
+  if (!is_expected) {
+    respond(412, wants_body);
+    co_return;
+  }
   const bool has_it = is_not_modified(
-      parser_.value(head, "If-None-Match"), parser_.value(head, "If-Modified-Since"), now
+      parser_.list(head, "If-None-Match"), parser_.value(head, "If-Modified-Since"), now
   );
   byte_range part{0, found.size};
   range_kind range = range_kind::whole;
