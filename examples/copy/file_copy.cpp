@@ -30,8 +30,8 @@ bool is_same_version(const io::file_status& one, const io::file_status& other) n
 
 class file_copier {
  public:
-  file_copier(const file_job& job, const options& chosen, buffers& memory, counts& done)
-      : job_(job), chosen_(chosen), memory_(memory), done_(done) {}
+  file_copier(const file_job& job, const options& chosen, buffers& memory, report& results)
+      : job_(job), chosen_(chosen), memory_(memory), results_(results), done_(results.done) {}
 
   sl::task<> run() {
     if (job_.kind == source_kind::symlink) {
@@ -58,7 +58,8 @@ class file_copier {
         there.type != io::file_type::directory) {
       co_await write_to_device();
     } else if (is_there && chosen_.resume && is_regular_ && is_same_version(before_, there)) {
-      co_await keep_complete(there);
+      const bool is_kept = co_await keep_complete(there);
+      if (!is_kept) co_await write_file();
     } else {
       co_await write_file();
     }
@@ -100,7 +101,10 @@ class file_copier {
       const io::file_status after = co_await source_.status();
       if (!is_same_version(before_, after))
         throw std::runtime_error("\"" + job_.source + "\" has changed while it was copied");
-      if (chosen_.verify) co_await verify(target, end);
+      if (chosen_.verify) {
+        const auto differs = co_await difference(target, end);
+        if (differs) throw std::runtime_error(difference_text(*differs));
+      }
       if (!partial_->has_permissions(permissions)) co_await target.set_permissions(permissions);
       co_await target.set_times(before_.accessed, before_.modified);
     }
@@ -118,20 +122,26 @@ class file_copier {
     ++done_.files;
   }
 
-  sl::task<> keep_complete(const io::file_status& there) {
+  /// False: it was to be verified, and is to be copied anew.
+  sl::task<bool> keep_complete(const io::file_status& there) {
     if (chosen_.verify) {
       io::file target = co_await io::open(job_.target);
-      co_await verify(target, before_.size);
+      const auto differs = co_await difference(target, before_.size);
+      if (differs) {
+        results_.note(difference_text(*differs) + ": it is copied anew");
+        co_return false;
+      }
     }
     const unsigned permissions = before_.permissions & kept_permissions;
     if ((there.permissions & kept_permissions) != permissions)
       co_await io::set_permissions(job_.target, permissions);
     done_.bytes_before += before_.size;
     ++done_.complete_before;
+    co_return true;
   }
 
   /// Of what the device gives back, and not of what the system still has in memory.
-  sl::task<> verify(io::file& target, std::uint64_t size) {
+  sl::task<std::optional<std::uint64_t>> difference(io::file& target, std::uint64_t size) {
     co_await target.sync_data();
     (void)co_await sl::offload(
         ::posix_fadvise, target.descriptor(), off_t{0}, off_t{0}, POSIX_FADV_DONTNEED
@@ -139,11 +149,11 @@ class file_copier {
     const io::file_status written = co_await target.status();
     auto differs = co_await first_difference(source_, target, size, memory_);
     if (!differs && written.size != size) differs = std::min(written.size, size);
-    if (differs)
-      throw std::runtime_error(
-          "\"" + job_.target + "\" differs from \"" + job_.source + "\" at byte " +
-          std::to_string(*differs)
-      );
+    co_return differs;
+  }
+  [[nodiscard]] std::string difference_text(std::uint64_t at) const {
+    return "\"" + job_.target + "\" differs from \"" + job_.source + "\" at byte " +
+           std::to_string(at);
   }
 
   sl::task<> copy_link() {
@@ -182,6 +192,7 @@ class file_copier {
   const file_job& job_;
   const options& chosen_;
   buffers& memory_;
+  report& results_;
   counts& done_;
   io::file source_;
   io::file_status before_;
@@ -192,7 +203,7 @@ class file_copier {
 }  // namespace
 
 sl::task<> copy_file(const file_job& job, const options& chosen, buffers& memory, report& results) {
-  file_copier copier(job, chosen, memory, results.done);
+  file_copier copier(job, chosen, memory, results);
   std::string problem;
   try {
     co_await copier.run();

@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
     results.failed(error.what());
   }
   if (signal != 0) {
-    results.interrupted(signal);
+    results.interrupted(signal, copying::resuming_command(*chosen, results.renames_directory));
     return 128 + signal;
   }
   const bool is_single = chosen->sources.size() == 1 && !chosen->recursive && !chosen->resume;

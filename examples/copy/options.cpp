@@ -52,6 +52,39 @@ std::optional<options> parse(int argc, char** argv) {
   return chosen;
 }
 
+namespace {
+
+/// As a shell takes it. What is not to be printed becomes "\n" and "\xff" on its way to the
+/// terminal, which is why it has $'…'.
+std::string quoted(std::string_view word) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+  if (word.find_first_not_of(plain) == std::string_view::npos) return std::string(word);
+  std::string text = "$'";
+  bool is_printable = true;
+  for (const char c : word) {
+    is_printable = is_printable && c >= ' ' && c <= '~' && c != '\'' && c != '\\';
+    if (c == '\'' || c == '\\') text += '\\';
+    text += c;
+  }
+  text += '\'';
+  return is_printable ? text.substr(1) : text;
+}
+
+}  // namespace
+
+std::string resuming_command(const options& chosen, bool renames_directory) {
+  std::string command = "copy";
+  if (chosen.recursive) command += " -r";
+  command += " --resume";
+  if (chosen.verify) command += " --verify";
+  if (chosen.jobs != options().jobs) command += " -j " + std::to_string(chosen.jobs);
+  command += " --";
+  for (const std::string& source : chosen.sources)
+    command += " " + quoted(renames_directory ? source + "/." : source);
+  return command + " " + quoted(chosen.target);
+}
+
 const char* usage() noexcept {
   return "usage: copy SOURCE TARGET\n"
          "       copy [OPTIONS] SOURCE... TARGET\n"
@@ -68,7 +101,12 @@ const char* usage() noexcept {
          "are\n"
          "                   taken to be complete, and what agrees with the source of one that is "
          "not is kept.\n"
-         "                   A file that fails keeps what it has, too\n"
+         "                   A file that fails keeps what it has, too; one that --verify finds to "
+         "differ is copied\n"
+         "                   anew. A directory that was to become TARGET and is there now would be "
+         "copied into it:\n"
+         "                   go on with SOURCE/. TARGET. A copy that is stopped prints the "
+         "command\n"
          "  --verify         reads every file back from the device and compares it with its "
          "source\n"
          "  -j, --jobs N     files at the same time (8)\n"

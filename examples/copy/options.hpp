@@ -22,6 +22,10 @@ struct options {
 /// Nothing: it is not to be understood.
 [[nodiscard]] std::optional<options> parse(int argc, char** argv);
 
+/// What goes on with an interrupted copy. `renames_directory`: its one source is a directory, and
+/// the target was not there. It is now, and is to be filled and not to be copied into.
+[[nodiscard]] std::string resuming_command(const options& chosen, bool renames_directory);
+
 [[nodiscard]] const char* usage() noexcept;
 
 }  // namespace copying

@@ -81,7 +81,9 @@ sl::task<partial_file> partial_file::open(std::string target, bool keep, unsigne
     const io::file_status mine = co_await made.file.status();
     const io::file_status named = co_await io::status(made.path_, io::symlinks::keep, error);
     if (error || mine.inode != named.inode || mine.device != named.device) continue;
-    if (keep && mine.type == io::file_type::regular) {
+    // One with another name is somebody's file, and one of another user's is his to write to.
+    const bool is_ours = mine.links == 1 && mine.user == ::geteuid();
+    if (keep && mine.type == io::file_type::regular && is_ours) {
       made.kept = mine.size;
       made.permissions_ = mine.permissions;
       co_return made;

@@ -20,7 +20,8 @@ namespace copying {
 /// ends with its process: what was left by one that was killed is free.
 class partial_file {
  public:
-  /// `keep`: if there is one already, with what is in it. Else it is a new one.
+  /// `keep`: if there is one already, with what is in it, unless it is a link, has a second name or
+  /// belongs to somebody else. Else it is a new one.
   /// \throws stackless::io::io_error, std::runtime_error when another program is writing it
   static stackless::task<partial_file> open(std::string target, bool keep, unsigned permissions);
 

@@ -31,6 +31,13 @@ void print(std::string_view message) {
   std::fprintf(stderr, "%scopy: %s\n", clear, printable(message).c_str());
 }
 
+/// Of what has been told in full before.
+std::string shortened(const std::string& message) {
+  constexpr std::size_t end = 100;
+  if (message.size() <= 3 * end) return message;
+  return message.substr(0, end) + " … " + message.substr(message.size() - end);
+}
+
 std::string count_text(std::uint64_t count, const char* one, const char* many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
 }
@@ -84,8 +91,13 @@ void report::summarize(std::chrono::duration<double> took, bool single) const {
   const double rate = static_cast<double>(done.bytes) / 1e6 / took.count();
   if (done.failed != 0) {
     if (single) return;  // its failure is on the line above
-    print(totals() + " copied; " + std::to_string(done.failed) + " could not be:");
-    for (const std::string& failure : failures_) print("  " + failure);
+    const std::string text = totals() + " copied; " + std::to_string(done.failed) + " could not be";
+    if (done.failed == 1 && done.left_out == 0) {  // the line above tells which
+      print(text);
+      return;
+    }
+    print(text + ":");
+    for (const std::string& failure : failures_) print("  " + shortened(failure));
     if (failures_.size() < done.failed)
       print("  and " + std::to_string(done.failed - failures_.size()) + " more");
     return;
@@ -101,10 +113,10 @@ void report::summarize(std::chrono::duration<double> took, bool single) const {
   std::printf("\n");
 }
 
-void report::interrupted(int signal) const {
+void report::interrupted(int signal, std::string_view resuming) const {
   print(
       std::string("stopped by ") + (signal == SIGINT ? "SIGINT" : "SIGTERM") + " after " +
-      totals() + "; --resume goes on from there"
+      totals() + "; to go on from there: " + std::string(resuming)
   );
 }
 

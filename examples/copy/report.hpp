@@ -25,10 +25,12 @@ struct counts {
 /// Without control characters and broken UTF-8, which file names may hold: as "\n" and "\xff".
 [[nodiscard]] std::string printable(std::string_view text);
 
-/// Tells of failures at once, on standard error, and of all once more at the end.
+/// Tells of failures at once, on standard error, and of all once more at the end, if there are
+/// several; very long ones are shortened then.
 class report {
  public:
   counts done;
+  bool renames_directory = false;  ///< a directory is copied to a target that was not there
 
   void failed(std::string_view message);
   void left_out(std::string_view message);
@@ -37,7 +39,7 @@ class report {
 
   /// The line at the end. `single`: of one file, of which nothing but the bytes is to be told.
   void summarize(std::chrono::duration<double> took, bool single) const;
-  void interrupted(int signal) const;
+  void interrupted(int signal, std::string_view resuming) const;
 
  private:
   static constexpr std::size_t most_repeated = 20;

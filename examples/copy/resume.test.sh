@@ -108,6 +108,13 @@ copies --resume tree/larger larger
 [ ! -s victim ] && cmp tree/larger larger || fail "it wrote through a link that has the partial file's name"
 rm larger
 
+head -c 100000 tree/larger >victim
+ln victim .larger.copy-partial
+copies --resume tree/larger larger
+[ "$(stat -c '%s %h' victim)" = '100000 1' ] && cmp tree/larger larger ||
+  fail "it wrote to a file with another name that has the partial file's, too"
+rm larger
+
 # a file that fails keeps what it has with --resume
 (
   ulimit -f 20000
@@ -149,12 +156,32 @@ for signal in INT TERM; do
   status=0
   wait "$child" || status=$?
   [ "$status" = $([ $signal = INT ] && echo 130 || echo 143) ] || fail "status $status after SIG$signal"
-  said "stopped by SIG$signal after 1 file; --resume goes on from there"
+  said "stopped by SIG$signal after 1 file; to go on from there: copy --resume -- tree/large endless stopped"
   [ ! -s output ] || fail "it claims to be done: $(cat output)"
   cmp tree/large stopped/large || fail "what was complete before the signal is not"
   [ -e stopped/.endless.copy-partial ] && [ ! -e stopped/endless ] || fail "the partial file is not there"
   exec 8>&-
 done
+
+# The command that it prints goes on, where the same one would copy into the directory that is there now.
+mkdir "a 'tree"
+for ((i = 0; i < 3000; ++i)); do echo "$i" >"a 'tree/$i"; done
+cp tree/larger "a 'tree/larger"
+printf -v renamed 'new\n\\name\xff'
+"$program" -r -j 3 "a 'tree" "$renamed" >output 2>errors </dev/null &
+child=$!
+has_begun() { has_ended || [ -e "$renamed" ]; }
+within 60 has_begun || fail "it does not begin"
+kill -TERM "$child"
+status=0
+wait "$child" || status=$?
+[ "$status" = 143 ] || fail "status $status: it was not stopped in the middle"
+command=$(sed -n 's/.*; to go on from there: copy //p' errors)
+[ "$command" = "-r --resume -j 3 -- \$'a \\'tree/.' \$'new\\n\\\\name\\xff'" ] || fail "the command: $command"
+for _ in 1 2; do eval "copies $command"; done
+same "a 'tree" "$renamed"
+"$program" --help | grep -qF 'SOURCE/. TARGET' || fail "--help does not tell how to go on"
+rm -r "a 'tree" "$renamed"
 
 # --- what is verified ----------------------------------------------------------------------------
 
@@ -165,7 +192,8 @@ printf 'x' | dd of=verified/larger bs=1 seek=70000000 conv=notrunc status=none
 touch -r tree/larger verified/larger
 if cmp -s tree/larger verified/larger; then fail "the test changed nothing"; fi
 copies -r --resume tree/. verified
-fails '"verified/larger" differs from "tree/./larger" at byte 70000000' -r --verify --resume tree/. verified
-copies -r --verify tree/. verified
+copies -r --verify --resume tree/. verified
+said '"verified/larger" differs from "tree/./larger" at byte 70000000: it is copied anew'
+grep -qF 'copied 1 file, ' output || fail "said: $(cat output)"
 same tree verified
 fails 'is no regular file: it cannot be verified' --verify /dev/null verified/null

@@ -98,7 +98,21 @@ fails '"new/large" is left out: another source is copied to "twice/large"' tree/
 cmp tree/large twice/large || fail "the first of two with the same name"
 fails 'open "missing": No such file or directory' missing tree/secret twice
 cmp tree/secret twice/secret || fail "a source that is missing stops the others"
-said '1 file copied; 1 could not be:'
+[ "$(tail -n 1 errors)" = 'copy: 1 file copied; 1 could not be' ] && [ "$(wc -l <errors)" = 2 ] ||
+  fail "one failure is told twice: $(cat errors)"
+
+# a path that is too long for the system is told in full, and then in short
+mkdir very into-very
+(
+  cd very
+  printf -v name '%*s' 200 ''
+  for ((i = 0; i < 22; ++i)); do mkdir "${name// /d}" && cd "${name// /d}"; done
+)
+fails 'File name too long' -r very missing into-very
+said ' could not be:'
+said ' … '
+[ "$(awk 'length > 4000' errors | wc -l)" = 1 ] || fail "a long path is told twice"
+rm -r very into-very
 
 # a directory where a file is to be, a file where a directory is to be
 mkdir -p clash/tree/large clash/outside

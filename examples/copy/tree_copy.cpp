@@ -89,6 +89,7 @@ class tree_copier {
       if (!chosen_.recursive)
         throw std::runtime_error(source + " is a directory (--recursive copies it)");
       co_await check_apart(source, status, target);
+      results_.renames_directory = !folder.is_there();
       co_await add_tree(source, target);
       co_return;
     }
