@@ -172,6 +172,8 @@ task<directory_event> next_event(
     std::error_code error;
     co_await readiness_operation(watch.get(), detail::readiness::to_read, &error);
     std::optional<directory_event> event;
+    if (!error && (watch->is_abandoned() || watch->descriptor < 0))
+      error = detail::code_of(-ECANCELED);  // between the change and our turn
     if (!error) {
       const int result = take_event(watch->descriptor, *directories, event);
       if (result == -EAGAIN) continue;  // another one was faster
@@ -212,6 +214,7 @@ directory_watch open_directory_watch(std::error_code& error) {
   directory_watch made;
   made.directories_ = std::make_shared<watched_directories>();
   made.handle_ = detail::io_handle::make(detail::io_resource::kind::file, "directory watch");
+  made.handle_->ends_waits = true;  // no change is taken from it any more
   made.handle_->descriptor = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (made.handle_->descriptor == -1) {
     error = detail::code_of(-errno);

@@ -10,12 +10,23 @@
 
 #include <cerrno>
 #include <concepts>
+#include <new>
 #include <string>
 #include <utility>
 
 #include <unistd.h>
 
 namespace stackless::inline STACKLESS_ABI::detail {
+
+namespace {
+
+void cancel_operations_of(const io_resource& resource, io_backend& backend) noexcept {
+  backend.operations().for_each([&](io_operation& operation) {
+    if (operation.resource == &resource) backend.cancel(operation);
+  });
+}
+
+}  // namespace
 
 // io_resource
 // --------------------------------------------------------------------------------------
@@ -36,6 +47,9 @@ void io_resource::operation_finished() noexcept {
 void io_resource::abandon() noexcept {
   abandoned_ = true;
   if (receiver != nullptr) receiver->handle_gone();
+  if (ends_waits && in_flight != 0 && active_scheduler != nullptr)
+    if (io_backend* const backend = active_scheduler->io_if_made())
+      cancel_operations_of(*this, *backend);
   // An asynchronous close under way finishes by itself.
   if (in_flight == 0 && closer == nullptr && descriptor >= 0)
     ::close(std::exchange(descriptor, -1));
@@ -61,6 +75,14 @@ std::string io_resource::name() const {
   }
   }
   return name_;
+}
+
+void io_resource::keep_name() noexcept {
+  try {
+    name_ = name();
+  } catch (const std::bad_alloc&) {
+    return;  // it is told without
+  }
 }
 
 bool io_resource::withdraw(wait&) noexcept {
@@ -160,13 +182,6 @@ class close_guard {
   io_resource& resource_;
 };
 
-void cancel_operations_of(const io_resource& resource) {
-  io_backend& backend = running_scheduler().io();
-  backend.operations().for_each([&](io_operation& operation) {
-    if (operation.resource == &resource) backend.cancel(operation);
-  });
-}
-
 }  // namespace
 
 task<> close_resource(io_resource* resource, std::error_code* error) {
@@ -177,7 +192,7 @@ task<> close_resource(io_resource* resource, std::error_code* error) {
   const close_guard guard(*resource);
   if (resource->receiver != nullptr) resource->receiver->begin_close();
   if (resource->in_flight != 0) {
-    cancel_operations_of(*resource);
+    cancel_operations_of(*resource, running_scheduler().io());
     co_await idle_operation(*resource);
     if (resource->descriptor < 0) co_return;  // the handle was destroyed meanwhile
   }

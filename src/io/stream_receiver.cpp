@@ -331,6 +331,7 @@ void stream_receiver::cancel() noexcept {
 }
 
 void stream_receiver::begin_close() noexcept {
+  if (first_waiter_ != nullptr) resource_.keep_name();
   while (pooled_receive_awaiter* const waiter = first_waiter_) {
     first_waiter_ = waiter->next_;
     waiter->result_ = -ECANCELED;

@@ -381,15 +381,32 @@ TEST_CASE("directory watch: closed, and closed or destroyed while somebody waits
 
     io::directory_watch other = io::open_directory_watch();
     (void)other.add(directory.file(""), names_only);
-    std::string name;
+    std::error_code second;
     auto outlives = spawn([&]() -> task<> { (void)co_await other.next(error); });
+    auto also = spawn([&]() -> task<> { (void)co_await other.next(second); });
     co_await settle();
+    const int descriptor = other.descriptor();
     {
       const io::directory_watch gone = std::move(other);
     }
+    co_await outlives.join();  // without a change
+    co_await also.join();
+    CHECK(error == std::errc::operation_canceled);
+    CHECK(second == std::errc::operation_canceled);
+    CHECK(::fcntl(descriptor, F_GETFD) == -1);
+
+    // Another one takes its place; a change has come already, and nobody had his turn.
+    io::directory_watch replaced = io::open_directory_watch();
+    (void)replaced.add(directory.file(""), names_only);
+    auto late = spawn([&]() -> task<> { (void)co_await replaced.next(error); });
+    co_await settle();
     put(directory.file("one"), "");
-    co_await outlives.join();
-    CHECK(error == std::errc::bad_file_descriptor);  // what it belonged to has gone
+    replaced = io::open_directory_watch();
+    co_await late.join();
+    CHECK(error == std::errc::operation_canceled);
+    (void)replaced.add(directory.file(""), names_only);
+    put(directory.file("two"), "");
+    CHECK((co_await all_of(replaced)) == "created two");
   });
 }
 

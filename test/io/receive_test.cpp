@@ -458,6 +458,30 @@ TEST_CASE("a stream that is closed while a tasklet receives") {
   });
 }
 
+TEST_CASE("a stream that is closed while a tasklet waits for a buffer is named") {
+  on_each_backend([]() -> task<> {
+    io::buffer_pool pool(1, 64);
+    connection pair;
+    co_await connect_pair(pair);
+    co_await pair.client.write_all("a");
+    const io::pooled_bytes held = co_await pair.server.receive(pool);
+    co_await pair.client.write_all("b");
+    std::string text;
+    auto reader = stackless::spawn([&]() -> task<> {
+      try {
+        (void)co_await pair.server.receive(pool);
+      } catch (const io::io_error& failure) {
+        text = failure.what();
+      }
+    });
+    co_await settle();
+    const std::string peer = to_string(pair.server.peer_address());
+    co_await pair.server.close();
+    co_await reader.join();
+    CHECK(text == "receive \"" + peer + "\": Operation canceled");
+  });
+}
+
 TEST_CASE("a stream is closed with bytes that nobody took") {
   on_each_backend([]() -> task<> {
     io::buffer_pool pool(4, 64);

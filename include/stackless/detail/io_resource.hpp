@@ -27,7 +27,8 @@ class io_resource final : public wait_object {
   bool is_direct = false;              ///< opened for direct I/O
   std::uint32_t memory_alignment = 0;  ///< of direct I/O; 0: not known
   std::uint32_t offset_alignment = 0;
-  bool closing = false;  ///< no operation may begin any more
+  bool closing = false;     ///< no operation may begin any more
+  bool ends_waits = false;  ///< when its handle is gone, who waits gets `operation_canceled`
 
   void retain() noexcept { ++references_; }
   void release() noexcept {
@@ -56,6 +57,8 @@ class io_resource final : public wait_object {
   /// A file's path, a listener's own address, a stream's peer, a datagram socket's peer or own.
   [[nodiscard]] std::string name() const;
   [[nodiscard]] const std::string& path() const noexcept { return name_; }
+  /// For who tells of it after the descriptor was closed.
+  void keep_name() noexcept;
 
   [[nodiscard]] bool withdraw(wait& w) noexcept override;
   void describe(object_info& info, std::vector<const void*>& handles) const override;

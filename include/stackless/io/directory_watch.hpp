@@ -92,7 +92,8 @@ class directory_event {
 /// directly after the other. A move from elsewhere has one half.
 ///
 /// Default-constructed and moved-from ones are closed.
-/// **Lifetime**: the destructor closes; with a `next` of another tasklet in flight, that does.
+/// **Lifetime**: the destructor closes. Who waits in `next` or `readable` then gets
+/// `std::errc::operation_canceled` at once, as from `close`.
 class directory_watch {
  public:
   directory_watch() noexcept = default;
