@@ -99,7 +99,7 @@ grep -qx 'web | last' taken || fail "the rest of its output is lost"
 says 'web: ended by signal 15' err
 [ "$(count 'is killed' err)" = 0 ] || fail "a process that had ended was killed"
 # Nobody takes it: that is said, and what ended by itself is not called killed.
-"$program" --restart never --grace 200ms -- "web=yes" >slow 2>err </dev/null &
+"$program" --restart never --grace 2s -- "web=yes" >slow 2>err </dev/null &
 server=$!
 exec {reader}<slow
 says 'web: started' err
