@@ -315,8 +315,9 @@ void tell_subscription(client& c, std::string_view what, std::optional<std::stri
 void subscribe(client& c, arguments a) {
   if (c.stream == nullptr) return;
   if (!c.listening)
-    c.listening =
-        std::make_unique<subscriptions>(c.data.published, *c.stream, c.reply.is_version_3);
+    c.listening = std::make_unique<subscriptions>(
+        c.data.published, *c.stream, c.reply.is_version_3, c.data.longest_stall
+    );
   for (const std::string_view topic : a.subspan(1)) {
     c.listening->add(topic);
     tell_subscription(c, "subscribe", topic);

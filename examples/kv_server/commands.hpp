@@ -24,6 +24,7 @@ struct database {
   std::size_t clients = 0;
   std::uint64_t connections = 0;
   std::uint64_t commands = 0;
+  std::chrono::seconds longest_stall{30};  ///< of replies and messages that are not read
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 

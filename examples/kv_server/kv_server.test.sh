@@ -259,6 +259,32 @@ for sync in always second never; do
   end TERM 0
 done
 
+# a subscriber that does not read is cut off: after so many bytes, or after a while
+# publish COUNT: messages of a mebibyte
+publish() {
+  local i
+  for ((i = 0; i < $1; ++i)); do
+    { printf '*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n$1048576\r\n' && head -c 1048576 /dev/zero && printf '\r\n'; } >&"$one"
+    IFS= read -r -t 20 -u "$one" _ || fail "no reply to PUBLISH"
+  done
+}
+# who asks for it is one of them
+is_alone() { [ "$(info connected_clients)" = 2 ]; }
+for cut in '60 too many bytes behind' '16 "news": '; do
+  start --stall "$([ "${cut%% *}" = 60 ] && echo 1000 || echo 1)"
+  exec {two}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'SUBSCRIBE other news more\r\nUNSUBSCRIBE other\r\n' >&"$two"
+  hear "$two" '*3' '$9' subscribe '$5' other ':1' '*3' '$9' subscribe '$4' news ':2' \
+    '*3' '$9' subscribe '$4' more ':3' '*3' '$11' unsubscribe '$5' other ':2'
+  ask 'PUBLISH other 1' ':0'
+  publish "${cut%% *}"
+  within 20 is_alone || fail "a subscriber that does not read stays"
+  grep -q "a subscriber is cut off: ${cut#* }" "$work/err" || fail "it does not say why"
+  ask 'PUBLISH news 1' ':0'
+  exec {two}>&-
+  end TERM 0
+done
+
 # two servers with one log: the second leaves it alone, also when it has been rewritten
 log=$work/locked
 start --log "$log" --sync always

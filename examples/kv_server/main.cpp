@@ -39,13 +39,13 @@ constexpr std::size_t first_buffer = 1024;
 constexpr std::size_t largest_idle_buffer = 16 * 1024;
 constexpr std::size_t most_replies = 64 * 1024;  // that wait to be written
 constexpr auto longest_request = 60s;            // from its first byte to its last
-constexpr auto longest_stall = 30s;              // of replies that are not read
 
 struct options {
   std::uint16_t port = 6379;
   std::string log;
   kv::sync_policy sync = kv::sync_policy::every_second;
   kv::rewrite_policy rewriting;
+  std::uint16_t stall = 30;  // seconds
 };
 
 void say(const std::string& line) {
@@ -136,7 +136,7 @@ class session {
     std::optional<sl::mutex_guard> lock;
     if (client_.listening) lock.emplace(co_await client_.listening->writing.lock());
     const auto body = [&]() -> sl::task<> { co_await stream_.write_all(replies); };
-    co_await sl::fail_after(longest_stall, body);
+    co_await sl::fail_after(client_.data.longest_stall, body);
     if (replies.capacity() > largest_idle_buffer) replies.shrink_to_fit();
     replies.clear();
   }
@@ -220,6 +220,7 @@ sl::task<> run_server(const options& chosen) {
   });
   // First, so that one whose port is taken leaves the log alone. Clients wait until it is replayed.
   sl::io::tcp_listener listener = sl::io::listen_tcp({sl::io::ip_address::loopback(), chosen.port});
+  data.longest_stall = std::chrono::seconds(chosen.stall);
   if (!chosen.log.empty()) {
     co_await replay(log, data);
     data.log = &log;
@@ -261,6 +262,8 @@ bool parse(int argc, char** argv, options& chosen) {
       if (!parse_number(value, chosen.rewriting.growth)) return false;
     } else if (name == "--rewrite-smallest") {
       if (!parse_number(value, chosen.rewriting.smallest)) return false;
+    } else if (name == "--stall") {
+      if (!parse_number(value, chosen.stall) || chosen.stall == 0) return false;
     } else if (name == "--log") {
       chosen.log = value;
     } else if (name == "--sync" && value == "always") {
@@ -292,6 +295,7 @@ int main(int argc, char** argv) {
     std::fputs(
         "usage: kv_server [--port PORT] [--log FILE] [--sync always|second|never]\n"
         "                 [--rewrite-growth PERCENT] [--rewrite-smallest BYTES]\n"
+        "                 [--stall SECONDS]\n"
         "  --port  6379; 0 takes a free one\n"
         "  --log   the append-only file; without it nothing is kept. It is locked against other "
         "servers.\n"
@@ -304,7 +308,13 @@ int main(int argc, char** argv) {
         "by so\n"
         "                      much since the last time (100; 0 only when BGREWRITEAOF asks for "
         "it)\n"
-        "  --rewrite-smallest  ...and has so many bytes (67108864)\n",
+        "  --rewrite-smallest  ...and has so many bytes (67108864)\n"
+        "  --stall  a client that does not read its replies, or a message, for so long is cut off "
+        "(30)\n"
+        "Limits: a request 128 MiB, each of its arguments 64 MiB, 60 seconds from its first byte "
+        "to "
+        "its\n"
+        "last; a subscriber may be 32 MiB or 4096 messages behind before it is cut off.\n",
         stderr
     );
     return 2;
