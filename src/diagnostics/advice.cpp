@@ -453,8 +453,7 @@ std::string advise(const snapshot_data& state, const finding& found) {
       return fmt::format("leave out the run of {} from within itself.", called(*object));
     if (object->kind == object_kind::mutex)
       return "unlock it before, or call disown() on its guard if another tasklet is to unlock it: "
-             "a "
-             "mutex cannot be locked twice.";
+             "a mutex cannot be locked twice.";
     if (object->kind != object_kind::channel)
       return "unlock it before: a mutex cannot be locked twice.";
     if (std::string advice = about_own_ends(subject, *object); !advice.empty()) return advice;

@@ -252,8 +252,7 @@ class sentence {
     if (object_->kind == object_kind::shared_mutex && object_->count != 0)
       return fmt::format(
           "{} waits {}, which is locked by {}; who reads is not recorded, and may be among those "
-          "who "
-          "wait",
+          "who wait",
           name(subject_.id), purpose(subject_), counted(object_->count, "reader", "readers")
       );
     std::string_view what = "signal it";
