@@ -50,6 +50,30 @@ class threads {
   std::vector<std::thread> list_;
 };
 
+/// Lets two timers of one instant fire in one look at the clock, on a machine that stops for as long as it likes.
+class one_instant {
+ public:
+  explicit one_instant(std::chrono::milliseconds ahead)
+      : at_(std::chrono::steady_clock::now() + ahead) {}
+
+  [[nodiscard]] std::chrono::steady_clock::time_point at() const noexcept { return at_; }
+
+  /// To be spawned behind those who set the timers: keeps the thread until both are due.
+  stackless::task<> hold() {
+    timers_were_set_ = std::chrono::steady_clock::now() < at_;
+    while (std::chrono::steady_clock::now() < at_) {
+    }
+    co_return;
+  }
+
+  /// If not, the instant had come before both timers were set: to be tried again, further ahead.
+  [[nodiscard]] bool timers_were_set() const noexcept { return timers_were_set_; }
+
+ private:
+  std::chrono::steady_clock::time_point at_;
+  bool timers_were_set_ = false;
+};
+
 /// In a stress test; a sanitizer makes each step many times as dear.
 inline constexpr int scale =
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
