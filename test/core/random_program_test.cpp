@@ -4,6 +4,7 @@
 #include <stackless/stackless.hpp>
 
 #include "catch.hpp"
+#include "scale.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -445,7 +446,7 @@ std::vector<std::string> run_program(std::uint64_t seed) {
 
 TEST_CASE("random programs keep every promise") {
   std::uint64_t first = 0;
-  std::uint64_t count = 10'000;
+  std::uint64_t count = scale::random_programs;
   if (const char* seed = std::getenv("STACKLESS_SEED")) {
     first = std::strtoull(seed, nullptr, 10);
     count = 1;

@@ -8,7 +8,7 @@
 #define TEST_IS_SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
+    __has_feature(memory_sanitizer) || __has_feature(undefined_behavior_sanitizer)
 #define TEST_IS_SANITIZED 1
 #endif
 #endif
@@ -20,6 +20,7 @@ namespace scale {
 
 inline constexpr int ten_million = TEST_IS_SANITIZED ? 300'000 : 10'000'000;
 inline constexpr int one_million = TEST_IS_SANITIZED ? 50'000 : 1'000'000;
+inline constexpr int random_programs = TEST_IS_SANITIZED ? 2'000 : 10'000;
 
 /// How far apart on the native stack its `mark()` was called.
 class native_stack {
