@@ -70,7 +70,9 @@ void repair_actor(std::string& text) {
     if (open == npos) return;
     const std::string_view inside = std::string_view(text).substr(open + 1, at - open - 1);
     const std::size_t symbol = inside.rfind("::_Z");
-    const std::string_view signature = inside.substr(0, symbol);
+    std::string_view signature = inside.substr(0, symbol);
+    if (constexpr std::string_view qualifier = " const"; signature.ends_with(qualifier))
+      signature.remove_suffix(qualifier.size());
     std::string parameters = "()";
     if (signature.ends_with(')')) {
       const std::size_t first = opening_of(signature, signature.size() - 1, '(');
@@ -256,14 +258,15 @@ std::string short_function(std::string_view spelled) {
 
 std::string clean_type(std::string_view spelled) {
   std::string text(spelled);
-  // A type of a coroutine's own: no demangler knows GCC's suffix of the function's second half.
+  // A type of a coroutine's own. No demangler knows the suffix that GCC 12 gives the function's
+  // second half; 14 has none.
   constexpr std::string_view half = ".actor";
   if (text.find(".Frame.actor") != npos) {
     std::string symbol = text;
     for (std::size_t at; (at = symbol.find(half)) != npos;) symbol.erase(at, half.size());
     if (std::string name = demangled(symbol); !name.empty()) text = std::move(name);
-    repair_actor(text);
   }
+  repair_actor(text);
   shorten_names(text);
   return text;
 }

@@ -293,6 +293,32 @@ TEST_CASE("function names read as they were written") {
         ) == "lambda(auto) in hello"
     );
   }
+  SECTION("types of a coroutine's own, as GCC 12 and 14 spell them") {
+    using detail::clean_type;
+    CHECK(
+        clean_type("ZN3app5serveEPZNS_5serveEiE21_ZN3app5serveEi.Frame.actorE5reply") ==
+        "app::serve(int)::reply"
+    );
+    CHECK(
+        clean_type("app::serve(app::serve(int)::_ZN3app5serveEi.Frame*)::reply") ==
+        "app::serve(int)::reply"
+    );
+    CHECK(
+        clean_type("app::serve(app::serve(int)::_ZN3app5serveEi.Frame*)::in::deep") ==
+        "app::serve(int)::in::deep"
+    );
+    CHECK(
+        clean_type("app::S::go(app::S::go(char) const::_ZNK3app1S2goEc.Frame*)::reply") ==
+        "app::S::go(char)::reply"
+    );
+    for (const char* lambda :
+         {"f()::{lambda()#1}::operator()(f()::{lambda()#1}::operator()() "
+          "const::_ZZL1fvENKUlvE_clEv.Frame*)::reply",
+          "ZZL1fvENUlvE_clEPZZL1fvENKS_clEvE25_ZZL1fvENKUlvE_clEv.Frame.actorE5reply"})
+      CHECK(clean_type(lambda) == "f()::{lambda()#1}::operator()()::reply");
+    for (const char* plain : {"int", "std::vector<int>", "x.Frame*)", "reply"})
+      CHECK(clean_type(plain) == plain);
+  }
   SECTION("no function at all") {
     for (const char* odd : {"", "(", ")", ">", "]", "[]", "x.Frame*)", "f()::_Z.Frame*)", "ping"})
       CHECK(clean_function(odd) == odd);
