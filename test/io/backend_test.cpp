@@ -361,8 +361,13 @@ TEST_CASE("the poll descriptor tells when there is something to do") {
     CHECK_FALSE(has_work(1));
     backend.wake();
     CHECK(has_work(5000));
-    for (int i = 0; i < 2; ++i) backend.poll(1ms);
-    CHECK_FALSE(has_work(1));
+    // It may be readable once more than there is work, but not for ever.
+    bool quiet = false;
+    for (int i = 0; i < 100 && !quiet; ++i) {
+      backend.poll(1ms);
+      quiet = !has_work(1);
+    }
+    CHECK(quiet);
     backend.wake();
     CHECK(has_work(5000));
     backend.poll(1ms);
