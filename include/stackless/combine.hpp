@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stackless/detail/diagnostics_port.hpp>
 #include <stackless/nursery.hpp>
 
 #include <exception>
@@ -101,10 +102,20 @@ template <class... T>
 struct race_outcome {
   std::optional<std::variant<combined_value<T>...>> value;
   std::exception_ptr error;
+  bool deadlocked = false;  ///< `error` is a `deadlock_error`
 
   /// An error decides it too, unless a success is wanted.
   [[nodiscard]] bool is_open(bool until_success) const noexcept {
-    return !value && (until_success || !error);
+    return !value && !deadlocked && (until_success || !error);
+  }
+
+  /// The first error is kept, and the others behind it; but a deadlock is a mistake of the program
+  /// and goes ahead of what is only the end of a task.
+  void fail(std::exception_ptr raised) {
+    const bool is_first_deadlock = !deadlocked && is_deadlock(raised);
+    deadlocked |= is_first_deadlock;
+    if (!error || is_first_deadlock) std::swap(error, raised);
+    if (raised) add_suppressed(error, std::move(raised));
   }
 };
 
@@ -124,12 +135,8 @@ task<> race(adopted_task<T> from, nursery& others, Outcome& outcome, bool until_
   } catch (const tasklet_exit&) {
     throw;
   } catch (...) {
-    if (!outcome.error) {
-      outcome.error = std::current_exception();
-    } else {
-      add_suppressed(outcome.error, std::current_exception());
-    }
-    if (until_success) co_return;
+    outcome.fail(std::current_exception());
+    if (until_success && !outcome.deadlocked) co_return;
   }
   others.cancel();
 }
@@ -151,9 +158,10 @@ task<std::variant<combined_value<T>...>> run_race(
   try {
     co_await with_nursery(body);
   } catch (const cancelled&) {
-    if (!outcome.value) throw;  // else it was decided before: the next await raises
+    // Else it was decided before: the next await raises.
+    if (!outcome.value && !outcome.deadlocked) throw;
   }
-  if (!outcome.value) {
+  if (!outcome.value || outcome.deadlocked) {
     if (outcome.error) std::rethrow_exception(outcome.error);
     throw cancelled();
   }
@@ -189,7 +197,9 @@ task<std::tuple<detail::combined_value<T>...>> when_all(task<T>&&... tasks) {
 /// are cancelled and waited for. Gives the result, in a variant whose index tells which it was.
 ///
 /// **Cancellation**: cancels all. **Errors**: that of the first to end. What the losers raise after
-/// that goes with them: they were cancelled.
+/// that goes with them: they were cancelled. But not a `deadlock_error`: one that a loser raises
+/// (its cleanup waits in a shield for what cannot happen any more) is raised in place of the result
+/// or of an earlier error, which is then in `suppressed()`; a result is lost.
 template <class... T>
   requires(sizeof...(T) != 0)
 task<std::variant<detail::combined_value<T>...>> when_any(task<T>&&... tasks) {
@@ -197,7 +207,8 @@ task<std::variant<detail::combined_value<T>...>> when_any(task<T>&&... tasks) {
 }
 
 /// As `when_any`, but a task that fails does not end it while others run. **Errors**: the first
-/// one, if all fail; the others are in `suppressed()`.
+/// one, if all fail; the others are in `suppressed()`. A `deadlock_error` is not passed over: it
+/// ends it at once, and is raised.
 template <class... T>
   requires(sizeof...(T) != 0)
 task<std::variant<detail::combined_value<T>...>> first_success(task<T>&&... tasks) {

@@ -85,6 +85,16 @@ std::exception_ptr make_deadlock_error(scheduler_core& core, const tasklet_block
   }
 }
 
+bool is_deadlock(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const deadlock_error&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
 std::vector<deadlock_report> find_stalls_in(const scheduler_core& core) {
   return stall_reports(take_snapshot(core));
 }

@@ -103,6 +103,66 @@ STACKLESS_TEST("first_success passes failures over") {
   CHECK(suppressed(raised).size() == 1);
 }
 
+namespace {
+
+/// Cleans up in a shield, by a wait for what nobody does.
+task<int> stuck_in_its_end() {
+  try {
+    co_await sleep_for(1h);
+  } catch (const cancelled&) {
+  }
+  event never(object_name("never"));
+  const auto wait = [&]() -> task<> { co_await never.wait(); };
+  co_await shield(wait);
+  co_return 0;
+}
+
+task<int> waits_for(event& what) {
+  co_await what.wait();
+  co_return 0;
+}
+
+}  // namespace
+
+STACKLESS_TEST("when_any: a deadlock of a loser is raised in place of the result") {
+  CHECK_THROWS_AS(co_await when_any(number_after(1s, 1), stuck_in_its_end()), deadlock_error);
+}
+
+STACKLESS_TEST("when_any: a deadlock of a loser is raised in place of an error, which is kept") {
+  std::exception_ptr error;
+  try {
+    (void)co_await when_any(fails_after(1s, "first"), stuck_in_its_end());
+  } catch (const deadlock_error&) {
+    error = std::current_exception();
+  }
+  REQUIRE(error != nullptr);
+  REQUIRE(suppressed(error).size() == 1);
+  CHECK(describe(suppressed(error)[0]) == "std::runtime_error: first");
+}
+
+STACKLESS_TEST("when_any: a deadlock of one that was cancelled from outside is raised") {
+  const auto race = []() -> task<> {
+    (void)co_await when_any(number_after(2s, 1), stuck_in_its_end());
+  };
+  CHECK_THROWS_AS(co_await move_on_after(1s, race), deadlock_error);
+}
+
+STACKLESS_TEST("first_success passes no deadlock over") {
+  CHECK_THROWS_AS(co_await first_success(number_after(1s, 1), stuck_in_its_end()), deadlock_error);
+
+  event never(object_name("never"));
+  std::exception_ptr error;
+  try {
+    (void)co_await first_success(fails_after(1s, "early"), waits_for(never), waits_for(never));
+  } catch (const deadlock_error&) {
+    error = std::current_exception();
+  }
+  REQUIRE(error != nullptr);
+  // The second one who waits was cancelled, and has found no deadlock of its own.
+  REQUIRE(suppressed(error).size() == 1);
+  CHECK(describe(suppressed(error)[0]) == "std::runtime_error: early");
+}
+
 STACKLESS_TEST("when_any: an error that comes first is raised, though a loser comes to its end") {
   channel<int> values(2);
   const auto fails = [&]() -> task<int> {

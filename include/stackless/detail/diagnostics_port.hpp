@@ -25,6 +25,8 @@ struct tasklet_block;
     scheduler_core& core, const tasklet_block* told
 ) noexcept;
 
+[[nodiscard]] bool is_deadlock(const std::exception_ptr& error) noexcept;
+
 /// Groups that are likely stuck while `core` runs on. \throws std::bad_alloc
 [[nodiscard]] std::vector<deadlock_report> find_stalls_in(const scheduler_core& core);
 
