@@ -139,8 +139,10 @@ struct last_operation {
   std::uint64_t tasklet = 0;
   std::string tasklet_name;
   std::uint64_t step = 0;
-  std::uint64_t given_to = 0;  ///< of an end that was `delivered`: to whom, by a spawn
+  std::uint64_t given_to = 0;  ///< of an end that was `delivered`: to whom, by a spawn; of a set or
+                               ///< a notify: who was woken, of several the first (in a history)
   std::string given_to_name;
+  std::size_t woken = 0;  ///< how many were
   source_place at;
 };
 

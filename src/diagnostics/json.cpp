@@ -259,6 +259,7 @@ void write_operation(json_writer& out, const last_operation& o) {
   if (o.given_to != 0) {
     out.member("given_to", o.given_to);
     out.member("given_to_name", std::string_view(o.given_to_name));
+    if (o.woken != 0) out.member("woken", o.woken);
   }
   write_place(out, "at", o.at);
   out.close('}');

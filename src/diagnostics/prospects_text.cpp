@@ -13,7 +13,7 @@ namespace {
 std::string_view outcome_of(const last_operation& last) {
   switch (last.outcome) {
   case operation_outcome::delivered:
-    return last.given_to != 0 ? "given to" : "delivered";
+    return last.woken != 0 ? "woke" : last.given_to != 0 ? "given to" : "delivered";
   case operation_outcome::buffered:
     return "buffered";
   case operation_outcome::blocked:
@@ -171,6 +171,7 @@ std::string tasklet_printer::text_of(const last_operation& last) const {
   if (const std::string_view outcome = outcome_of(last); !outcome.empty())
     items.emplace_back(outcome);
   if (last.given_to != 0) items.back() += " " + numbered(last.given_to, last.given_to_name);
+  if (last.woken > 1) items.back() += fmt::format(" and {} more", last.woken - 1);
   if (last.at.line != 0) items.push_back(place(last.at.file, last.at.line, last.at.column));
   std::string text;
   for (std::size_t i = 0; i < items.size(); ++i) text += (i == 0 ? "" : ", ") + items[i];

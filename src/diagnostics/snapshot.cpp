@@ -252,7 +252,7 @@ class photographer {
         if (past.tasklet != 0) past.tasklet_name = name_of(past.tasklet);
         if (past.given_to == 0) continue;
         past.given_to_name = name_of(past.given_to);
-        past.at = spawn_place_of(past.given_to);
+        if (past.woken == 0) past.at = spawn_place_of(past.given_to);
       }
     }
   }

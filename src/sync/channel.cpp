@@ -74,6 +74,7 @@ void channel_core::note_given(
       side == channel_side::send ? action_kind::send_end : action_kind::receive_end,
       action_outcome::delivered,
       false,
+      0,
       active_scheduler->current()->id,
       active_scheduler->step,
       site{}
@@ -109,7 +110,8 @@ void channel_core::add_to_history(
 #if STACKLESS_TRACKING
   if (!active_scheduler->hooks_if_made()->keeps_history) return;
   const tasklet_block* who = active_scheduler->current();
-  history_.add({what, how, attempted, who != nullptr ? who->id : 0, active_scheduler->step, here});
+  history_.add({what, how, attempted, 0, who != nullptr ? who->id : 0, active_scheduler->step, here}
+  );
 #endif
 }
 
@@ -185,6 +187,7 @@ void channel_core::note_end([[maybe_unused]] action_kind which) noexcept {
       which,
       action_outcome::closed,
       false,
+      0,
       core != nullptr ? core->current()->id : 0,
       core != nullptr ? core->step : 0,
       site{}
@@ -237,7 +240,7 @@ void channel_core::describe(object_info& info, [[maybe_unused]] std::vector<cons
   info.history = history_.list();
   if (last_.what.action == action_kind::none) return;
   info.last = to_operation(
-      {last_.what.action, last_.what.outcome, last_.what.attempted, last_.tasklet, last_.step,
+      {last_.what.action, last_.what.outcome, last_.what.attempted, 0, last_.tasklet, last_.step,
        last_.at}
   );
 #endif

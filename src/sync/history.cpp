@@ -25,6 +25,7 @@ operation_kind operation_of(action_kind what) noexcept {
   case action_kind::arrive:
     return operation_kind::arrive;
   case action_kind::set:
+  case action_kind::set_one:
     return operation_kind::set;
   case action_kind::reset:
     return operation_kind::reset;
@@ -33,6 +34,7 @@ operation_kind operation_of(action_kind what) noexcept {
   case action_kind::unlock:
     return operation_kind::unlock;
   case action_kind::notify:
+  case action_kind::notify_all:
     return operation_kind::notify;
   case action_kind::count_down:
     return operation_kind::count_down;
@@ -81,6 +83,7 @@ last_operation to_operation(const action& a) {
   copy.tasklet = a.tasklet;
   copy.step = a.step;
   copy.given_to = a.given_to;
+  copy.woken = a.woken;
   copy.at = {a.at.file_name(), a.at.line(), a.at.column(), {}};
   return copy;
 }

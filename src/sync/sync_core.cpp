@@ -119,15 +119,18 @@ void sync_core::note(
 ) noexcept {
 #if STACKLESS_TRACKING
   const scheduler_core* core = acting_scheduler();
-  last_ = {what,
-           how,
-           attempted,
-           core != nullptr ? core->current()->id : 0,
-           core != nullptr ? core->step : 0,
-           here};
+  last_ = {
+      what,
+      how,
+      attempted,
+      0,
+      core != nullptr ? core->current()->id : 0,
+      core != nullptr ? core->step : 0,
+      here
+  };
   if (active_scheduler != nullptr && active_scheduler->hooks_if_made() != nullptr &&
       active_scheduler->hooks_if_made()->keeps_history)
-    history_.add(last_);
+    history_.add(with_woken(last_));
 #endif
 }
 
@@ -135,8 +138,20 @@ void sync_core::note_wait([[maybe_unused]] wait_kind kind, [[maybe_unused]] site
 #if STACKLESS_TRACKING
   if (!active_scheduler->hooks_if_made()->keeps_history) return;
   history_.add(
-      {waiting_action(kind), action_outcome::blocked, false, active_scheduler->current()->id,
+      {waiting_action(kind), action_outcome::blocked, false, 0, active_scheduler->current()->id,
        active_scheduler->step, kind == wait_kind::notify ? site{} : here}
+#if STACKLESS_TRACKING
+/// Whom a set or a notify is about to wake.
+action sync_core::with_woken(action done) const noexcept {
+  const bool wakes_all = done.what == action_kind::set || done.what == action_kind::notify_all;
+  const bool wakes_one = done.what == action_kind::set_one || done.what == action_kind::notify;
+  if (waiting_.empty() || (!wakes_all && !wakes_one)) return done;
+  done.given_to = waiting_.front().owner->id;
+  done.woken = wakes_all ? static_cast<std::uint32_t>(waiting_.size()) : 1;
+  return done;
+}
+#endif
+
   );  // the library's own, not the waiter's
 #endif
 }

@@ -259,6 +259,74 @@ TEST_CASE("of an auto_event is known who used a set up, and that two were one") 
   CHECK_THAT(text, contains_text("#1 main, set, merged: it was set already"));
 }
 
+TEST_CASE("a history says whom a notify woke") {
+  const bool history = GENERATE(false, true);
+  mutex m(object_name("m"));
+  condition_variable ready(object_name("ready"));
+  const auto waits = [&]() -> task<> {
+    mutex_guard guard = co_await m.lock();
+    for (;;) co_await ready.wait(guard);
+  };
+  std::uint32_t line = 0;
+  const auto program = [&]() -> task<> {
+    const auto first = spawn("first", waits);
+    const auto second = spawn("second", waits);
+    const auto third = spawn("third", waits);
+    co_await yield();
+    ready.notify_one();
+    co_await drain_ready();
+    line = __LINE__ + 1;
+    ready.notify_all();
+    co_await first.join();
+  };
+  const deadlock_report report = report_of(program, history);
+  const std::string text = to_text(report);
+  INFO(text);
+  if (!history) {  // then nobody looks whom it is
+    CHECK_THAT(text, contains_text("#1 main, notify, delivered,"));
+    return;
+  }
+  CHECK_THAT(text, contains_text("#1 main, notify, woke #2 first, history_test.cpp:"));
+  CHECK_THAT(text, contains_text("#1 main, notify, woke #3 second and 2 more, history_test.cpp:"));
+  CHECK_THAT(to_json(report), contains_text("\"given_to_name\":\"second\",\"woken\":3"));
+  const auto& past = object_of_core(report).history;
+  const auto woke_all =
+      std::find_if(past.begin(), past.end(), [](const auto& each) { return each.woken == 3; });
+  REQUIRE(woke_all != past.end());
+  CHECK(woke_all->at.line == line);  // and not where that tasklet was spawned
+}
+
+TEST_CASE("a history says whom a set woke") {
+  const bool automatic = GENERATE(false, true);
+  event all(object_name("all"));
+  auto_event one(object_name("one"));
+  const auto waits = [&]() -> task<> {
+    for (;;) {
+      if (automatic) {
+        co_await one.wait();
+      } else {
+        co_await all.wait();
+        all.reset();
+      }
+    }
+  };
+  const auto program = [&]() -> task<> {
+    const auto first = spawn("first", waits);
+    const auto second = spawn("second", waits);
+    co_await yield();
+    automatic ? one.set() : all.set();
+    co_await first.join();
+  };
+  const std::string text = to_text(report_of(program, true));
+  INFO(text);
+  CHECK_THAT(
+      text, contains_text(
+                automatic ? "#1 main, set, woke #2 first, history_test.cpp:"
+                          : "#1 main, set, woke #2 first and 1 more, history_test.cpp:"
+            )
+  );
+}
+
 TEST_CASE("an event keeps its last set or reset, whoever passes") {
   const auto program = []() -> task<> {
     event done(object_name("done"));

@@ -25,10 +25,12 @@ enum class action_kind : std::uint8_t {
   lock_shared,
   arrive,
   set,
+  set_one,  ///< of an `auto_event`, which wakes no more than that
   reset,
   release,
   unlock,
   notify,
+  notify_all,
   count_down,
   send_end,  ///< of a channel: the last one, or who was given one
   receive_end
@@ -50,10 +52,11 @@ struct action {
   action_kind what = action_kind::none;
   action_outcome how = action_outcome::none;
   bool attempted = false;     ///< a `try_` call
+  std::uint32_t woken = 0;    ///< how many tasklets were, by a set or a notify; in a history
   std::uint64_t tasklet = 0;  ///< 0: from outside the tasklets
   std::uint64_t step = 0;
   site at{};
-  std::uint64_t given_to = 0;  ///< the tasklet that was given an end
+  std::uint64_t given_to = 0;  ///< the tasklet that was given an end, or was woken first
 };
 
 [[nodiscard]] last_operation to_operation(const action& a);

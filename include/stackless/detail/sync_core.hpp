@@ -118,6 +118,9 @@ class sync_core : public wait_object {
 
  private:
   void tell_gone(const wait& w, std::string_view kind) const noexcept;
+#if STACKLESS_TRACKING
+  [[nodiscard]] action with_woken(action done) const noexcept;
+#endif
 
   wait_queue waiting_;
   wait_queue woken_;  ///< and have not run since

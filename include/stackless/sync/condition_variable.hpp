@@ -22,11 +22,8 @@ class condition_core final : public sync_core {
     if (anybody_waits()) wake_first();
   }
   void notify_all() noexcept { wake_all(); }
-  void note_notify(site here) noexcept {
-    note(
-        action_kind::notify, anybody_waits() ? action_outcome::delivered : action_outcome::dropped,
-        here
-    );
+  void note_notify(action_kind what, site here) noexcept {
+    note(what, anybody_waits() ? action_outcome::delivered : action_outcome::dropped, here);
   }
 };
 
@@ -86,11 +83,11 @@ class condition_variable {
 
   /// Plain functions. **Wakes**: the first who waits, or all, go to the tail.
   void notify_one(detail::site here = detail::site::current()) noexcept {
-    core_.note_notify(here);
+    core_.note_notify(detail::action_kind::notify, here);
     core_.notify_one();
   }
   void notify_all(detail::site here = detail::site::current()) noexcept {
-    core_.note_notify(here);
+    core_.note_notify(detail::action_kind::notify_all, here);
     core_.notify_all();
   }
 

@@ -29,7 +29,7 @@ class event_core final : public sync_core {
   void set() noexcept;
   void set_at(site here) noexcept {
     note(
-        action_kind::set,
+        automatic_ ? action_kind::set_one : action_kind::set,
         anybody_waits() ? action_outcome::delivered
         : is_set_       ? action_outcome::merged
                         : action_outcome::done,
