@@ -5,21 +5,17 @@
 
 #include "catch.hpp"
 #include "core/process.hpp"
-#include "diagnostics/report.hpp"
 #include "sample_state.hpp"
 
 #include <string>
 #include <vector>
 
 using namespace stackless;
+using sample::judge;
 using sample::state_builder;
 using ids = std::vector<std::uint64_t>;
 
 namespace {
-
-deadlock_report judge(state_builder& s, std::uint64_t told = 0) {
-  return detail::make_report(s.data(), told);
-}
 
 #if STACKLESS_TRACKING
 

@@ -3,6 +3,8 @@
 #include <stackless/deadlock.hpp>
 #include <stackless/snapshot.hpp>
 
+#include "diagnostics/report.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -109,6 +111,11 @@ class state_builder {
  private:
   snapshot_data data_;
 };
+
+/// The report that the tasklet `told` would get; 0: the caller of `run`.
+inline deadlock_report judge(state_builder& s, std::uint64_t told = 0) {
+  return detail::make_report(s.data(), told);
+}
 
 /// Two tasklets of which each waits to receive from the other; main, which made them, joins the
 /// first.

@@ -1,19 +1,15 @@
 #include "catch.hpp"
-#include "diagnostics/report.hpp"
 #include "diagnostics/verdict.hpp"
 #include "sample_state.hpp"
 
 #include <utility>
 
 using namespace stackless;
+using sample::judge;
 using sample::state_builder;
 using ids = std::vector<std::uint64_t>;
 
 namespace {
-
-deadlock_report judge(state_builder& s, std::uint64_t told = 0) {
-  return detail::make_report(s.data(), told);
-}
 
 last_operation offered_in_vain(std::uint64_t tasklet, std::uint64_t step) {
   last_operation last;
@@ -777,7 +773,7 @@ TEST_CASE("verdict: who needs one that promised to wake nobody is the core, and 
     CHECK(judge(s).core == ids{1});
     CHECK(judge(s, 3).core == ids{3});
     CHECK(judge(s, 3).why == verdict::never_signalled);
-    const deadlock_report report = detail::make_report(s.data(), 1);
+    const deadlock_report report = judge(s, 1);
     CHECK(
         report.explanation ==
         "'main' waits for mutex 'm' of 'heart', which sleeps, and promised to wake nobody"
@@ -792,7 +788,7 @@ TEST_CASE("verdict: who needs one that promised to wake nobody is the core, and 
     s.joins(1, 2);
     s.joins(3, 1);
     CHECK(judge(s, 3).core == ids{1});
-    const deadlock_report report = detail::make_report(s.data(), 1);
+    const deadlock_report report = judge(s, 1);
     CHECK(report.core == ids{1});
     CHECK_THAT(report.explanation, contains_text("'main' waits for the end of "));
     CHECK_THAT(report.explanation, contains_text("of 'heart', which sleeps, and promised to wake"));
