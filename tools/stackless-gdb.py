@@ -553,6 +553,8 @@ class Object:
 
     def made(self, what, site):
         place = self.program.site_at(self.address + self.program[site]) if self.program.has(site) else None
+        if place and "/c++/" in place[0]:  # a line of the standard library says nothing
+            return f"{what} made by a container or make_unique"
         return f"{what} made {place_text(place, with_column=False)}" if place else what
 
     def read_channel(self):

@@ -153,6 +153,9 @@ struct object_info {
   std::string name;  ///< the given name, else a description
   std::string type;  ///< a channel's element type; an operation's name
   source_place made_at;
+  std::size_t namesakes = 0;  ///< how many of the objects have this name, or no name and were made
+                              ///< at this place; 0: only this one
+  std::size_t ordinal = 0;    ///< which of these it is, from 1
   std::uint64_t tasklet = 0;  ///< a joined tasklet, or one that is to start; a lock's owner; the
                               ///< child of a nursery that has waited longest
   std::size_t capacity = 0;

@@ -77,7 +77,7 @@ std::string any_of(const std::vector<const object_info*>& objects, std::string_v
 /// Nothing in a sentence tells one from another: those made by one line, without names.
 bool look_alike(const std::vector<const object_info*>& objects) {
   return objects.size() > 1 && std::all_of(objects.begin(), objects.end(), [&](const auto* object) {
-           return called(*object) == called(*objects.front());
+           return plainly_called(*object) == plainly_called(*objects.front());
          });
 }
 
@@ -438,12 +438,12 @@ std::string advise(const snapshot_data& state, const finding& found) {
     return about_orphaned_channel(state, subject, *object);
   case verdict::lock_cycle:
     if (!all_are_mutexes(state, found)) return {};
-    if (std::string advice = about_lock_order(state, found); !advice.empty()) return advice;
     if (const auto locks = objects_of_the_core(state, found); look_alike(locks))
       return fmt::format(
           "lock them all at once: co_await lock_all(…). All are {}: object_name tells them apart.",
-          called(*locks.front())
+          plainly_called(*locks.front())
       );
+    if (std::string advice = about_lock_order(state, found); !advice.empty()) return advice;
     return fmt::format(
         "lock {} in the same order everywhere, or all at once by lock_all().",
         any_of(objects_of_the_core(state, found), " and ")

@@ -177,12 +177,12 @@ class draughtsman {
     node.title = object.name.empty() || object.kind == object_kind::select
                      ? (object.kind == object_kind::select ? called(object) : kind)
                      : kind + " " + in_quotes(object.name);
+    node.title += ordinal_of(object);
     if (object.capacity != 0)
       node.detail = fmt::format("buffer {} of {}", object.buffered, object.capacity);
     if (object.is_closed) node.detail += node.detail.empty() ? "closed" : ", closed";
-    if (object.made_at.line != 0)
-      node.detail += (node.detail.empty() ? "made " : ", made ") +
-                     place(object.made_at.file, object.made_at.line);
+    if (const std::string made = made_text(object); !made.empty())
+      node.detail += (node.detail.empty() ? "" : ", ") + made;
     result_.nodes.push_back(std::move(node));
   }
 

@@ -62,9 +62,11 @@ std::string label_of(const deadlock_report& report, const tasklet_info& t) {
 }
 
 std::string label_of(const object_info& object) {
-  if (object.name.empty()) return shortened(called(object), 2 * longest_label);
-  return shortened(kind_of(object), longest_label) + " '" + printable(object.name, longest_label) +
-         "'";
+  const std::string label = object.name.empty()
+                                ? shortened(plainly_called(object), 2 * longest_label)
+                                : shortened(kind_of(object), longest_label) + " '" +
+                                      printable(object.name, longest_label) + "'";
+  return label + ordinal_of(object);
 }
 
 /// How the object leads to the one who could make it happen.
@@ -125,8 +127,9 @@ std::vector<std::string> draw_chain(
     items.push_back(label_of(report, *circle[i].waiter));
     if (circle[i].object != nullptr)
       items.push_back(
-          circle[i].object->name.empty() ? called(*circle[i].object)
-                                         : in_quotes(circle[i].object->name)
+          circle[i].object->name.empty()
+              ? called(*circle[i].object)
+              : in_quotes(circle[i].object->name) + ordinal_of(*circle[i].object)
       );
   }
   if (circle.size() > most_drawn)

@@ -187,10 +187,10 @@ class sentence {
                                             : "to unlock, or to end"
       );
     const auto locks = lock_circle(state_, found_.core);
-    if (!locks.empty() && called(*locks[0].holds) == called(*locks[0].wants))
+    if (!locks.empty() && plainly_called(*locks[0].holds) == plainly_called(*locks[0].wants))
       return fmt::format(
           "{} and {} each hold one and want the other of two that are both {}",
-          name(locks[0].who->id), name(locks[1].who->id), called(*locks[0].holds)
+          name(locks[0].who->id), name(locks[1].who->id), plainly_called(*locks[0].holds)
       );
     if (!locks.empty())
       return fmt::format(

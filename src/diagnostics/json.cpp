@@ -272,6 +272,10 @@ void write_object(json_writer& out, const object_info& o) {
   out.member("name", std::string_view(o.name));
   out.member("type", std::string_view(o.type));
   write_place(out, "made_at", o.made_at);
+  if (o.ordinal != 0) {
+    out.member("ordinal", o.ordinal);
+    out.member("namesakes", o.namesakes);
+  }
   out.member("tasklet", o.tasklet);
   out.member("capacity", o.capacity);
   out.member("buffered", o.buffered);

@@ -13,7 +13,7 @@ namespace stackless::inline STACKLESS_ABI::detail {
 namespace {
 
 std::string name_of(const object_info& object) {
-  return object.name.empty() ? called(object) : in_quotes(object.name);
+  return object.name.empty() ? called(object) : in_quotes(object.name) + ordinal_of(object);
 }
 
 std::string with_place(const object_info& object, const source_place& at) {

@@ -74,8 +74,7 @@ bool write_circle(page& out, tasklet_printer& printer, const deadlock_report& re
 }
 
 std::string name_or_place_of(const object_info& object) {
-  return object.name.empty() ? "made " + place(object.made_at.file, object.made_at.line)
-                             : in_quotes(object.name);
+  return (object.name.empty() ? made_text(object) : in_quotes(object.name)) + ordinal_of(object);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <stackless/traceback.hpp>
 
 #include "diagnostics/function_name.hpp"
+#include "diagnostics/wording.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -134,6 +135,7 @@ class photographer {
     add_lock_orders();
     name_those_mentioned();
     add_sources();
+    number_namesakes(data_.objects);
     return std::move(data_);
   }
 

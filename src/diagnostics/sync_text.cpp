@@ -10,9 +10,9 @@ namespace stackless::inline STACKLESS_ABI::detail {
 
 std::string tasklet_printer::sync_operation_of(const tasklet_info& t, const object_info& object)
     const {
-  const std::string made = object.name.empty() || object.made_at.line == 0
-                               ? ""
-                               : "made " + place(object.made_at.file, object.made_at.line);
+  const std::string made = wants_a_name(object)  ? "give it a name"
+                           : object.name.empty() ? ""
+                                                 : made_text(object);
   std::string state;
   switch (object.kind) {
   case object_kind::mutex:

@@ -18,8 +18,11 @@ std::string channel_details(const object_info& object, bool made_is_in_its_name)
   std::string text = "unbuffered";
   if (object.capacity != 0) text = fmt::format("buffer {} of {}", object.buffered, object.capacity);
   if (object.is_closed) text += ", closed";
-  if (object.made_at.line != 0 && !made_is_in_its_name)
-    text += ", made " + place(object.made_at.file, object.made_at.line);
+  if (!made_is_in_its_name) {
+    if (const std::string made = made_text(object); !made.empty()) text += ", " + made;
+  } else if (wants_a_name(object)) {
+    text += ", give it a name";
+  }
   return "(" + text + ")";
 }
 
@@ -36,16 +39,17 @@ std::string tasklet_printer::state_of(const tasklet_info& t) const {
 }
 
 std::string tasklet_printer::operation_of(const tasklet_info& t) const {
-  const object_info* object = state_.find_object(t.waits.object);
+  return operation_of(t, state_.find_object(t.waits.object));
+}
+
+std::string tasklet_printer::operation_of(const tasklet_info& t, const object_info* object) const {
   switch (t.waits.operation) {
   case operation_kind::receive:
   case operation_kind::send:
     if (object == nullptr) return std::string(verb(t.waits.operation));
     return fmt::format(
-        "{} on channel<{}> {}", verb(t.waits.operation), printable(clean_type(object->type)),
-        !object->name.empty()       ? in_quotes(object->name)
-        : object->made_at.line == 0 ? ""
-                                    : "made " + place(object->made_at.file, object->made_at.line)
+        "{} on channel<{}> {}{}", verb(t.waits.operation), printable(clean_type(object->type)),
+        object->name.empty() ? made_text(*object) : in_quotes(object->name), ordinal_of(*object)
     );
   case operation_kind::join:
     return object == nullptr ? "join" : "join " + numbered(state_, object->tasklet);
@@ -172,6 +176,12 @@ void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64
   }
   const bool waits = first->waits.operation != operation_kind::none;
   std::string what = waits ? operation_of(*first) : state_of(*first);
+  if (const object_info* object = state_.find_object(first->waits.object);
+      object != nullptr && object->ordinal != 0 && !same_object) {
+    object_info any = *object;  // one of several, whichever
+    any.ordinal = 0;
+    what = operation_of(*first, &any);
+  }
   if (first->waits.operation == operation_kind::suspend) what = "paused " + what;
   if (waits && !same_object) what = fmt::format("{} (and others)", what);
   const std::string who = tasklets.size() == 1 ? numbered(first->id, first->name)

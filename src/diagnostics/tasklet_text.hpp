@@ -57,6 +57,7 @@ class tasklet_printer {
   void source_line(const stack_frame& frame);
   [[nodiscard]] std::string state_of(const tasklet_info& t) const;
   [[nodiscard]] std::string operation_of(const tasklet_info& t) const;
+  [[nodiscard]] std::string operation_of(const tasklet_info& t, const object_info* object) const;
   [[nodiscard]] std::string sync_operation_of(const tasklet_info& t, const object_info& object)
       const;
   [[nodiscard]] std::string sync_prospects(const tasklet_info& t, const object_info& object) const;

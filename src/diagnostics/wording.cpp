@@ -2,10 +2,13 @@
 
 #include "diagnostics/function_name.hpp"
 #include "diagnostics/utf8.hpp"
+#include "sync/place_text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <compare>
+#include <functional>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -96,6 +99,10 @@ std::string kind_of(const object_info& object) {
 }
 
 std::string called(const object_info& object) {
+  return plainly_called(object) + ordinal_of(object);
+}
+
+std::string plainly_called(const object_info& object) {
   if (object.kind == object_kind::select)
     return "one of " + counted(object.children, "case", "cases");
   const bool is_channel = object.kind == object_kind::channel;
@@ -105,8 +112,131 @@ std::string called(const object_info& object) {
   if (object.made_at.line == 0)
     return is_channel ? fmt::format("a channel<{}>", printable(clean_type(object.type)))
                       : "a " + kind_of(object);
-  return "the " + kind_of(object) + " made " +
-         place(object.made_at.file, object.made_at.line, object.made_at.column);
+  return "the " + kind_of(object) + " " + made_text(object, true);
+}
+
+std::string ordinal_of(const object_info& object) {
+  if (object.ordinal == 0) return {};
+  return fmt::format(" ({} of {})", ordinal_text(object.ordinal), object.namesakes);
+}
+
+std::string ordinal_text(std::size_t number) {
+  const bool teens = number / 10 % 10 == 1;
+  const std::size_t last = teens ? 0 : number % 10;
+  return fmt::format("{}{}", number, last == 1 ? "st" : last == 2 ? "nd" : last == 3 ? "rd" : "th");
+}
+
+std::string made_text(const object_info& object, bool with_column) {
+  const source_place& at = object.made_at;
+  if (at.line == 0) return {};
+  if (is_in_standard_library(at.file))
+    return object.name.empty() ? "made " + std::string(by_standard_library) : "";
+  return "made " + place(at.file, at.line, with_column ? at.column : 0);
+}
+
+bool wants_a_name(const object_info& object) {
+  return object.name.empty() && is_in_standard_library(object.made_at.file);
+}
+
+namespace {
+
+/// What sentences show of an object: who equals another in that is a namesake.
+struct shown_name {
+  object_kind kind;
+  std::string_view type;  // of no channel: theirs is not a part of the name
+  std::string_view name;
+  std::string_view file;
+  std::uint32_t line = 0;
+
+  friend bool operator==(const shown_name&, const shown_name&) = default;
+};
+
+/// Most objects in a row are made in one file.
+class name_reader {
+ public:
+  shown_name shown_by(const object_info& object) {
+    shown_name shown{object.kind, object.type, object.name, {}, 0};
+    if (object.kind == object_kind::channel) shown.type = {};
+    if (!object.name.empty()) return shown;
+    look_at(object.made_at.file);
+    shown.file = file_;
+    shown.line = elsewhere_ ? 1 : object.made_at.line;
+    return shown;
+  }
+
+  std::size_t hash_of(const object_info& object) {
+    const std::hash<std::string_view> hash;
+    if (!object.name.empty()) return hash(object.name);
+    look_at(object.made_at.file);
+    return file_hash_ + (elsewhere_ ? 1 : object.made_at.line);
+  }
+
+ private:
+  void look_at(std::string_view path) {
+    if (path.data() == path_.data() && path.size() == path_.size()) return;
+    path_ = path;
+    elsewhere_ = is_in_standard_library(path);
+    file_ = elsewhere_ ? by_standard_library : base_name(path);
+    file_hash_ = std::hash<std::string_view>()(file_);
+  }
+
+  std::string_view path_;
+  std::string_view file_;
+  std::size_t file_hash_ = 0;
+  bool elsewhere_ = false;
+};
+
+bool has_a_name(const object_info& object) {
+  switch (object.kind) {
+  case object_kind::none:
+  case object_kind::tasklet:
+  case object_kind::timer:
+  case object_kind::io_operation:
+  case object_kind::start:
+  case object_kind::select:
+  case object_kind::foreign:
+  case object_kind::offload:
+  case object_kind::buffer_pool:
+    return false;
+  default:
+    return !object.name.empty() || object.made_at.line != 0;
+  }
+}
+
+}  // namespace
+
+void number_namesakes(std::vector<object_info>& objects) {
+  // A million of them must not take long: names are compared only where their hashes are equal.
+  struct entry {
+    std::size_t hash;
+    std::size_t index;
+    auto operator<=>(const entry&) const = default;
+  };
+  std::vector<entry> order;
+  order.reserve(objects.size());
+  name_reader names;
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    if (has_a_name(objects[i])) order.push_back({names.hash_of(objects[i]), i});
+  if (!std::is_sorted(order.begin(), order.end())) std::sort(order.begin(), order.end());
+
+  for (auto first = order.begin(); first != order.end();) {
+    const auto end = std::find_if(first, order.end(), [&](const entry& each) {
+      return each.hash != first->hash;
+    });
+    const shown_name name = names.shown_by(objects[first->index]);
+    const auto has_it = [&](const entry& each) {
+      return names.shown_by(objects[each.index]) == name;
+    };
+    // Those that only share its hash are left for the next round.
+    auto rest = end - first == 1 ? end : std::find_if_not(first, end, has_it);
+    if (rest != end) rest = std::stable_partition(rest, end, has_it);
+    const auto namesakes = static_cast<std::size_t>(rest - first);
+    for (std::size_t ordinal = 1; first != rest; ++first) {
+      if (namesakes == 1) continue;
+      objects[first->index].namesakes = namesakes;
+      objects[first->index].ordinal = ordinal++;
+    }
+  }
 }
 
 std::string_view base_name(std::string_view file) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -38,8 +39,22 @@ inline constexpr std::size_t longest_name = 48;
 
 /// `channel`, `mutex`
 [[nodiscard]] std::string kind_of(const object_info& object);
-/// `'a'`, `mutex 'm'`, or `the channel made pingpong.cpp:21:16`, or just `a channel<int>`.
+/// `'a'`, `mutex 'm'`, or `the channel made pingpong.cpp:21:16`, or just `a channel<int>`; with
+/// `ordinal_of` it.
 [[nodiscard]] std::string called(const object_info& object);
+/// Without: several may be called so.
+[[nodiscard]] std::string plainly_called(const object_info& object);
+/// ` (2nd of 5)`, of an object that shares its name, or its place, with others; else nothing.
+[[nodiscard]] std::string ordinal_of(const object_info& object);
+/// `2nd`
+[[nodiscard]] std::string ordinal_text(std::size_t number);
+/// `made pingpong.cpp:21`; of one that has no name and was made within the standard library
+/// `made by a container or make_unique`. Else empty.
+[[nodiscard]] std::string made_text(const object_info& object, bool with_column = false);
+/// It has no name, and no place that says more.
+[[nodiscard]] bool wants_a_name(const object_info& object);
+/// Tells the objects that `called` names alike from each other.
+void number_namesakes(std::vector<object_info>& objects);
 
 /// `pingpong.cpp:7:13`, by base name; empty for no line.
 [[nodiscard]] std::string place(

@@ -67,8 +67,14 @@ void sync_core::tell_gone(const wait& w, std::string_view kind) const noexcept {
     std::string what = "what it waited for was destroyed: ";
     what += kind.empty() ? word_for(kind_) : kind;
     std::string place = place_text(made_at_);
-    if (!name_.empty()) what += " '" + name_ + "'";
-    if (!name_.empty() && !place.empty()) what += ", made ", place.erase(0, 1);
+    if (!name_.empty()) {
+      what += " '" + name_ + "'";
+      if (place.starts_with('@')) {
+        place.replace(0, 1, ", made ");
+      } else {
+        place.clear();
+      }
+    }
     w.owner->error = std::make_exception_ptr(object_gone(what + place));
   } catch (...) {  // no memory for it: it is told without a name
   }
@@ -134,12 +140,6 @@ void sync_core::note(
 #endif
 }
 
-void sync_core::note_wait([[maybe_unused]] wait_kind kind, [[maybe_unused]] site here) noexcept {
-#if STACKLESS_TRACKING
-  if (!active_scheduler->hooks_if_made()->keeps_history) return;
-  history_.add(
-      {waiting_action(kind), action_outcome::blocked, false, 0, active_scheduler->current()->id,
-       active_scheduler->step, kind == wait_kind::notify ? site{} : here}
 #if STACKLESS_TRACKING
 /// Whom a set or a notify is about to wake.
 action sync_core::with_woken(action done) const noexcept {
@@ -152,6 +152,12 @@ action sync_core::with_woken(action done) const noexcept {
 }
 #endif
 
+void sync_core::note_wait([[maybe_unused]] wait_kind kind, [[maybe_unused]] site here) noexcept {
+#if STACKLESS_TRACKING
+  if (!active_scheduler->hooks_if_made()->keeps_history) return;
+  history_.add(
+      {waiting_action(kind), action_outcome::blocked, false, 0, active_scheduler->current()->id,
+       active_scheduler->step, kind == wait_kind::notify ? site{} : here}
   );  // the library's own, not the waiter's
 #endif
 }
