@@ -215,6 +215,7 @@ struct source_info {
 /// Every tasklet and object of one scheduler at one moment. Plain data: it stays as it is.
 struct snapshot_data {
   std::uint64_t step = 0;
+  std::string scheduler;  ///< which one, by its thread; empty: the program has no other
   bool tracked =
       STACKLESS_TRACKING != 0;  ///< else places, holders and last operations are not known
   bool host_driven = false;     ///< there is no main: who drives may hold handles, and use them

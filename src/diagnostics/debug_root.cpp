@@ -14,13 +14,16 @@
 #include "diagnostics/snapshot.hpp"
 #include "diagnostics/wording.hpp"
 
+#include <array>
 #include <cassert>
+#include <cerrno>
 #include <cstring>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <typeinfo>
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -219,6 +222,32 @@ debug_listing::~debug_listing() {
   } else {
     stackless_debug_root.schedulers = next;
   }
+}
+
+std::string debug_listing::distinction() const {
+  std::size_t all = 0;
+  std::size_t on_thread = 0;
+  std::size_t before = 0;  // in the list the latest comes first
+  {
+    const std::lock_guard lock(listings);
+    for (const debug_listing* l = stackless_debug_root.schedulers; l != nullptr; l = l->next) {
+      ++all;
+      if (l->thread != thread) continue;
+      ++on_thread;
+      if (l == this) before = on_thread;
+    }
+  }
+  if (all < 2) return {};
+  std::string text = "thread " + std::to_string(thread);
+  // A thread that was given no name has the program's.
+  std::array<char, 16> name{};
+  if (thread == static_cast<int>(::syscall(SYS_gettid)) &&
+      ::pthread_getname_np(::pthread_self(), name.data(), name.size()) == 0 &&
+      std::string_view(program_invocation_short_name).substr(0, name.size() - 1) != name.data())
+    text += " " + in_quotes(name.data());
+  if (on_thread > 1)
+    text += ", " + ordinal_text(on_thread - before + 1) + " of " + std::to_string(on_thread);
+  return text;
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -327,6 +327,7 @@ void write_state(json_writer& out, const snapshot_data& state) {
   out.member("step", state.step);
   out.member("tracked", state.tracked);
   out.member("host_driven", state.host_driven);
+  if (!state.scheduler.empty()) out.member("scheduler", std::string_view(state.scheduler));
   out.key("sources");
   out.open('{');
   out.member("io_in_flight", state.sources.io_in_flight);

@@ -152,7 +152,8 @@ std::string heading_of(const snapshot_data& state) {
     paused += t.state == tasklet_state::paused ? 1 : 0;
   }
   return fmt::format(
-      "{} at step {}: {} running, {} ready, {} blocked, {} paused; {} I/O in flight, {}",
+      "{}{} at step {}: {} running, {} ready, {} blocked, {} paused; {} I/O in flight, {}",
+      state.scheduler.empty() ? "" : "scheduler of " + state.scheduler + ": ",
       counted(state.tasklets.size(), "tasklet", "tasklets"), state.step, running, ready,
       state.tasklets.size() - running - ready - paused, paused, state.sources.io_in_flight,
       counted(state.sources.timers, "timer", "timers") + foreign_of(state.sources)

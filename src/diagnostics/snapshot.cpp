@@ -123,6 +123,7 @@ class photographer {
 
   snapshot_data take() {
     data_.step = core_.step;
+    data_.scheduler = core_.listing().distinction();
     data_.host_driven = core_.main == nullptr;
     data_.tasklets.reserve(core_.alive());
     // In most programs that have very many tasklets each waits for something of its own.
@@ -134,8 +135,8 @@ class photographer {
     add_ended();
     add_lock_orders();
     name_those_mentioned();
-    add_sources();
     number_namesakes(data_.objects);
+    add_sources();
     return std::move(data_);
   }
 

@@ -175,6 +175,28 @@ TEST_CASE("a host-driven scheduler answers when it is driven next") {
   CHECK_THAT(end.text, contains_text("#1 waits   paused "));
 }
 
+TEST_CASE("each scheduler of several says which it is, by its thread") {
+  const process::end end = process::end_of([] {
+    std::atomic<int> ready = 0;
+    const auto waits_to_be_asked = [&]() -> task<> {
+      ++ready;
+      while (ready != 2) co_await yield();
+      co_await sleep_for(800ms);
+    };
+    std::thread worker([&] {
+      ::pthread_setname_np(::pthread_self(), "worker");
+      run(with_dump(), waits_to_be_asked);
+    });
+    const sender_of quit(SIGQUIT);
+    run(with_dump(), waits_to_be_asked);
+    worker.join();
+    std::fputs("went on\n", stderr);
+  });
+  check_dump(end, "#1 main   blocked ");
+  CHECK_THAT(end.text, contains_text("scheduler of thread "));
+  CHECK_THAT(end.text, contains_text(" 'worker': 1 tasklet at step "));
+}
+
 TEST_CASE("without the option the signal does what it did, and after the last scheduler again") {
   CHECK(process::end_of([] {
           const sender_of quit(SIGQUIT);

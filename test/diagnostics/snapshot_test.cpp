@@ -10,7 +10,12 @@
 #include <algorithm>
 #include <memory>
 #include <stdexcept>
+#include <string>
+#include <thread>
 #include <vector>
+
+#include <pthread.h>
+#include <unistd.h>
 
 using namespace stackless;
 
@@ -257,6 +262,39 @@ TEST_CASE("deadlock_error from a scheduler: the verdicts of small programs") {
   CHECK(mutual.core == std::vector<std::uint64_t>{2, 3});
   CHECK(report_of(waits_alone).why == verdict::self_wait);
 #endif
+}
+
+TEST_CASE("snapshot: a scheduler that is not the only one says which it is") {
+  const auto body = []() -> task<> {
+    const snapshot_data alone = snapshot();
+    CHECK(alone.scheduler.empty());
+    CHECK_THAT(to_text(alone), starts_with_text("1 tasklet at step "));
+    CHECK(to_json(alone).find("\"scheduler\":") == std::string::npos);
+
+    const std::string thread = "thread " + std::to_string(::gettid());
+    {
+      const scheduler another;
+      const snapshot_data first = snapshot();
+      CHECK(first.scheduler == thread + ", 1st of 2");
+      CHECK(another.snapshot().scheduler == thread + ", 2nd of 2");
+      CHECK_THAT(
+          to_text(first), starts_with_text("scheduler of " + thread + ", 1st of 2: 1 tasklet at ")
+      );
+      CHECK_THAT(to_json(first), contains_text("\"scheduler\":\"" + thread + ", 1st of 2\""));
+    }
+    std::string elsewhere;
+    std::string here;
+    std::thread([&] {
+      ::pthread_setname_np(::pthread_self(), "worker");
+      elsewhere = "thread " + std::to_string(::gettid()) + " 'worker'";
+      const scheduler another;
+      here = another.snapshot().scheduler;
+    }).join();
+    CHECK(here == elsewhere);
+    CHECK(snapshot().scheduler.empty());
+    co_return;
+  };
+  run(body);
 }
 
 TEST_CASE("deadlock_error: the same program tells the same") {

@@ -2,6 +2,8 @@
 
 #include <stackless/detail/config.hpp>
 
+#include <string>
+
 namespace stackless::inline STACKLESS_ABI::detail {
 
 class scheduler_core;
@@ -13,6 +15,9 @@ struct debug_listing {
   debug_listing(const debug_listing&) = delete;
   debug_listing& operator=(const debug_listing&) = delete;
   ~debug_listing();
+
+  /// How reports tell it from the others: `thread 4711 'worker'`; empty if there is no other.
+  [[nodiscard]] std::string distinction() const;
 
   scheduler_core* scheduler;
   debug_listing* next = nullptr;

@@ -284,6 +284,8 @@ class scheduler_core {
 
   // Driving --------------------------------------------------------------------------------------
 
+  [[nodiscard]] const debug_listing& listing() const noexcept { return listing_; }
+
   /// For plain functions, which could be called from anywhere.
   /// \throws std::logic_error on another thread than the scheduler's
   void check_thread() const;
