@@ -1,4 +1,6 @@
 #include "diagnostics/lock_text.hpp"
+#include "diagnostics/purpose.hpp"
+#include "diagnostics/signal_advice.hpp"
 #include "diagnostics/verdict.hpp"
 #include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
@@ -6,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <unordered_set>
 
@@ -41,13 +44,6 @@ std::string places_of_the_core(const snapshot_data& state, const finding& found)
     if (different.contains("")) return {};
     if (different.size() == places.size()) return " (" + joined_by(places, " or ") + ")";
   }
-}
-
-std::string place_of(const snapshot_data& state, std::uint64_t tasklet) {
-  const tasklet_info* t = state.find_tasklet(tasklet);
-  if (t == nullptr || t->stack.empty()) return {};
-  const stack_frame innermost = without_library(t->stack).front();
-  return innermost.line == 0 ? "" : " (" + place(innermost.file, innermost.line) + ")";
 }
 
 std::vector<const object_info*> objects_of_the_core(
@@ -96,37 +92,18 @@ bool untouched(const std::vector<const object_info*>& objects) {
 }
 
 std::string about_mutual_receive(const snapshot_data& state, const finding& found) {
-  // Once something was sent the order is right somewhere, and which step is missing is not known.
+  // Once something was sent the order is right somewhere, and which step is missing is not known;
+  // nor is it when one has ended who may have been the one to send.
   const auto objects = objects_of_the_core(state, found);
-  if (!state.tracked || !untouched(objects)) return {};
+  if (!state.tracked || !state.ended.empty() || !untouched(objects)) return {};
   return fmt::format(
       "let one {} send before it receives{}. A buffer on {} will not help: nobody ever sends.",
       found.core.size() == 2 ? "side" : "of them", places_of_the_core(state, found), any_of(objects)
   );
 }
 
-/// One waits on a channel with a lock in its hands that the other wants before it goes on.
-std::string about_wait_under_lock(const snapshot_data& state, const finding& found) {
-  if (found.core.size() != 2) return {};
-  for (std::size_t i = 0; i < 2; ++i) {
-    const tasklet_info& wants = *state.find_tasklet(found.core[i]);
-    const tasklet_info& keeps = *state.find_tasklet(found.core[1 - i]);
-    const object_info* lock = state.find_object(wants.waits.object);
-    const bool receives = keeps.waits.operation == operation_kind::receive;
-    if (lock == nullptr || lock->kind != object_kind::mutex || lock->tasklet != keeps.id ||
-        (!receives && keeps.waits.operation != operation_kind::send))
-      continue;
-    return fmt::format(
-        "unlock {} in {} before it waits to {}{}: {} needs the lock to go on.", called(*lock),
-        called(state, keeps.id, found.core), receives ? "receive" : "send",
-        place_of(state, keeps.id), called(state, wants.id, found.core)
-    );
-  }
-  return {};
-}
-
 std::string about_circular_wait(const snapshot_data& state, const finding& found) {
-  if (std::string advice = about_wait_under_lock(state, found); !advice.empty()) return advice;
+  if (std::string advice = about_lock_kept(state, found); !advice.empty()) return advice;
   const bool all_send = std::all_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
     return state.find_tasklet(id)->waits.operation == operation_kind::send;
   });
@@ -135,7 +112,8 @@ std::string about_circular_wait(const snapshot_data& state, const finding& found
   const bool any_buffer = std::any_of(objects.begin(), objects.end(), [](const auto* object) {
     return object->capacity != 0;
   });
-  if (!all_send || any_buffer || !state.tracked || !untouched(objects)) return {};
+  if (!all_send || any_buffer || !state.tracked || !state.ended.empty() || !untouched(objects))
+    return {};
   return fmt::format(
       "let one {} receive before it sends{}, or give {} room for all that is sent "
       "until the other end receives.",
@@ -146,8 +124,23 @@ std::string about_circular_wait(const snapshot_data& state, const finding& found
 std::string about_join_cycle(
     const snapshot_data& state, const finding& found, const tasklet_info& subject
 ) {
-  if (is_join(subject))
-    return fmt::format("leave out one of these joins{}.", places_of_the_core(state, found));
+  if (is_join(subject)) {
+    // The end of a nursery is no join that could be left out.
+    std::vector<std::uint64_t> plain;
+    std::copy_if(
+        found.core.begin(), found.core.end(), std::back_inserter(plain),
+        [&](std::uint64_t id) {
+          return state.find_tasklet(id)->waits.operation == operation_kind::join;
+        }
+    );
+    if (plain.size() == found.core.size())
+      return fmt::format("leave out one of these joins{}.", places_of_the_core(state, found));
+    if (plain.size() != 1) return {};
+    return fmt::format(
+        "leave out the join in {}{}.", called(state, plain.front(), found.core),
+        place_of(state, plain.front())
+    );
+  }
   const std::uint64_t joiner = found.core.front();
   return fmt::format(
       "{} before {} joins {}{}.",
@@ -210,8 +203,33 @@ std::string about_own_ends(const tasklet_info& subject, const object_info& objec
   );
 }
 
-bool was_cut_short(const ended_info& e) {
-  return !e.error.empty() || !e.cancelled.empty();
+/// The channel would be closed but for send ends that one keeps who joins the receiver.
+std::string about_joiners_ends(
+    const snapshot_data& state,
+    const finding& found,
+    const tasklet_info& subject,
+    const object_info& object
+) {
+  if (subject.waits.operation != operation_kind::receive) return {};
+  const tasklet_info* joiner = nullptr;
+  std::uint32_t frame = holder_info::kept_arguments;
+  for (const holder_info& holder : object.holders) {
+    if (!could_help(object, holder)) continue;
+    const tasklet_info* t = state.find_tasklet(holder.tasklet);
+    if (holder.side != channel_side::send || t == nullptr || (joiner != nullptr && t != joiner) ||
+        !joins_one_of(state, *t, found.core))
+      return {};
+    joiner = t;
+    frame = holder.frame;
+  }
+  if (frame == holder_info::kept_arguments) return {};
+  return fmt::format(
+      "let go of the send end in frame {} of {} before it joins {}{}: while that is kept, {} is "
+      "not "
+      "closed when the senders have gone.",
+      shown_number(joiner->stack, frame), called(state, joiner->id, found.core),
+      called(state, subject.id, found.core), place_of(state, joiner->id), called(object)
+  );
 }
 
 /// The other side's counted ends are gone, and its maker wanted that to be an error.
@@ -250,10 +268,15 @@ const last_operation* last_send(const object_info& object) {
 }
 
 std::string about_orphaned_channel(
-    const snapshot_data& state, const tasklet_info& subject, const object_info& object
+    const snapshot_data& state,
+    const finding& found,
+    const tasklet_info& subject,
+    const object_info& object
 ) {
   if (is_orphaned(state, subject)) return about_lost_ends(state, subject, object);
   if (std::string advice = about_own_ends(subject, object); !advice.empty()) return advice;
+  if (std::string advice = about_joiners_ends(state, found, subject, object); !advice.empty())
+    return advice;
   if (subject.waits.operation != operation_kind::receive) return {};
   if (!object.last || (object.last->operation != operation_kind::send &&
                        object.last->operation != operation_kind::receive))
@@ -285,22 +308,14 @@ std::string about_orphaned_channel(
         called(object), where
     );
   return fmt::format(
-      "close {} after the last send{}: a receive from a closed channel ends instead of waiting.",
+      "close {} after the last send{}, on every path: a receive from a closed channel ends instead "
+      "of waiting.",
       called(object), where
   );
 }
 
-/// How many coroutines of `condition_variable::wait` it is in. (The one with a condition awaits the
-/// one without.)
-std::ptrdiff_t waits_within(const tasklet_info& t) {
-  return std::count_if(t.stack.begin(), t.stack.end(), [](const stack_frame& frame) {
-    return frame.in_library &&
-           frame.function.find("condition_variable::wait") != frame.function.npos;
-  });
-}
-
 std::string about_lost_notify(const tasklet_info& subject, const object_info& object) {
-  if (waits_within(subject) != 1) return {};
+  if (!waits_bare(subject)) return {};
   return fmt::format(
       "make a condition true before the notify ({}), and wait by wait(guard, condition): that does "
       "not wait for what has happened already.",
@@ -324,11 +339,19 @@ std::string about_no_receiver(
 ) {
   const bool one = found.core.size() == 1;
   const std::string sender = called(state, found.core.front(), found.core);
+  const auto failed = std::find_if(state.ended.begin(), state.ended.end(), [](const ended_info& e) {
+    return !e.error.empty();
+  });
+  if (failed != state.ended.end())
+    return fmt::format(
+        "if {} was to receive from {}: in a nursery its error cancels those who send.",
+        numbered(failed->id, failed->name), called(object)
+    );
   if (const tasklet_info* joiner = receiver_that_joins(state, found))
     return fmt::format(
         "let {0} receive what {1} on {2} before it joins {3}{4}, or give {2} room for all of it.",
         called(state, joiner->id, found.core), one ? sender + " sends" : "they send",
-        called(object), one ? sender : "them", place_of(state, joiner->id)
+        called(object), whom_it_joins(state, found, *joiner), place_of(state, joiner->id)
     );
   return fmt::format(
       "{} needs a receiver while {}, or room for all that is sent before somebody receives.",
@@ -336,91 +359,7 @@ std::string about_no_receiver(
   );
 }
 
-/// The end that would have to send stays with the one who waits.
-std::string about_kept_sender(const tasklet_info& subject, const object_info& object) {
-  const bool alone = !object.holders.empty() &&
-                     std::all_of(object.holders.begin(), object.holders.end(), [&](const auto& h) {
-                       return h.tasklet == subject.id;
-                     });
-  if (!alone) return {};
-  return fmt::format(
-      "move the sending end of {} to who sends: while {} keeps it itself, it is not told when "
-      "nobody sends any more.",
-      called(object), in_quotes(subject.name)
-  );
-}
-
-/// Who should have done it is not known; what it takes is.
-std::string about_never_signalled(
-    const snapshot_data& state, const tasklet_info& subject, const object_info& object
-) {
-  // One that failed may be the one that is missing: then a smaller number is no remedy.
-  const bool somebody_failed = std::any_of(state.ended.begin(), state.ended.end(), was_cut_short);
-  const tasklet_info* needed = state.find_tasklet(object.tasklet);
-  if (needed != nullptr && needed->wakes_nobody)
-    return fmt::format(
-        "spawn {} without wakes_nobody: others wait for what it holds.",
-        numbered(needed->id, needed->name)
-    );
-  switch (object.kind) {
-  case object_kind::event:
-    return fmt::format(
-        "set {} on every path of who should, also one that fails. What another thread is to set is "
-        "an external_source.",
-        called(object)
-    );
-  case object_kind::semaphore:
-    return fmt::format(
-        "a unit of {} comes back when the guard that acquired it ends; more come by its release() "
-        "alone, on every path of who should call it.",
-        called(object)
-    );
-  case object_kind::latch:
-    if (somebody_failed)
-      return fmt::format(
-          "count {} down {} more, also on a path that fails.", called(object),
-          counted(object.count, "time", "times")
-      );
-    return fmt::format(
-        "count {} down {} more, or make it for {} fewer. Who waits for it does not count.",
-        called(object), counted(object.count, "time", "times"), object.count
-    );
-  case object_kind::barrier:
-    if (somebody_failed)
-      return fmt::format(
-          "{} more {} to arrive at {}: who fails before never does. A nursery around them cancels "
-          "the "
-          "others then.",
-          object.count, object.count == 1 ? "has" : "have", called(object)
-      );
-    return fmt::format(
-        "{} more {} to arrive at {}, or make it for {} fewer.", object.count,
-        object.count == 1 ? "has" : "have", called(object), object.count
-    );
-  case object_kind::condition_variable:
-    if (!waits_for_condition(subject)) return {};
-    return fmt::format(
-        "notify {} after each change of what {} waits for: its condition was false when last "
-        "asked.",
-        called(object), in_quotes(subject.name)
-    );
-  case object_kind::oneshot:
-  case object_kind::watch:
-  case object_kind::broadcast:
-    return about_kept_sender(subject, object);
-  case object_kind::buffer_pool:
-    return "let pooled_bytes go before the next receive, reset() does; or copy what is kept. A "
-           "larger pool only puts this off, if more is kept each time.";
-  default:
-    return {};
-  }
-}
-
 }  // namespace
-
-bool waits_for_condition(const tasklet_info& t) {
-  return waits_within(t) > 1;
-}
 
 std::string advise(const snapshot_data& state, const finding& found) {
   if (found.core.empty()) return {};
@@ -435,8 +374,9 @@ std::string advise(const snapshot_data& state, const finding& found) {
   case verdict::join_cycle:
     return about_join_cycle(state, found, subject);
   case verdict::orphaned_channel:
-    return about_orphaned_channel(state, subject, *object);
+    return about_orphaned_channel(state, found, subject, *object);
   case verdict::lock_cycle:
+    if (std::string advice = about_lock_kept(state, found); !advice.empty()) return advice;
     if (!all_are_mutexes(state, found)) return {};
     if (const auto locks = objects_of_the_core(state, found); look_alike(locks))
       return fmt::format(
@@ -454,9 +394,20 @@ std::string advise(const snapshot_data& state, const finding& found) {
     if (object->kind == object_kind::mutex)
       return "unlock it before, or call disown() on its guard if another tasklet is to unlock it: "
              "a mutex cannot be locked twice.";
+    if (object->kind == object_kind::shared_mutex && object->tasklet == 0)
+      return fmt::format(
+          "unlock what {} has locked to read ({}) before it locks to write.",
+          in_quotes(subject.name), place(object->last->at.file, object->last->at.line)
+      );
     if (object->kind != object_kind::channel)
       return "unlock it before: a mutex cannot be locked twice.";
     if (std::string advice = about_own_ends(subject, *object); !advice.empty()) return advice;
+    if (found.handles_only && subject.waits.operation == operation_kind::receive)
+      return fmt::format(
+          "leave a handle of {} with who is to send until it has sent, on every path. With the "
+          "ends of make_channel() the wait ends when the last sender goes.",
+          called(*object)
+      );
     if (subject.waits.operation == operation_kind::receive)
       return "let another tasklet send: a tasklet that waits to receive cannot send to itself.";
     return fmt::format(
@@ -470,7 +421,7 @@ std::string advise(const snapshot_data& state, const finding& found) {
   case verdict::buffer_full_without_receiver:
     return about_no_receiver(state, found, *object);
   case verdict::never_signalled:
-    return about_never_signalled(state, subject, *object);
+    return about_never_signalled(state, found, subject, *object);
   case verdict::never_started:
     return fmt::format("insert() {} before others wait for it.", numbered(state, subject.id));
   default:

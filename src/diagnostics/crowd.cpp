@@ -1,4 +1,6 @@
+#include "diagnostics/purpose.hpp"
 #include "diagnostics/verdict.hpp"
+#include "diagnostics/wording.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -62,22 +64,26 @@ std::vector<waiting_group> group_crowd(const snapshot_data& state, const finding
 const tasklet_info* receiver_that_joins(const snapshot_data& state, const finding& found) {
   const object_info* object = waited_for(state, found.core.front());
   if (object == nullptr) return nullptr;
-  const auto in_core = [&](std::uint64_t id) {
-    return std::binary_search(found.core.begin(), found.core.end(), id);
-  };
+  const tasklet_info* joins_another = nullptr;
   std::uint64_t asked = 0;
   for (const holder_info& holder : object->holders) {
     if (holder.tasklet == asked || !could_help(*object, holder)) continue;
     asked = holder.tasklet;
     const tasklet_info* t = state.find_tasklet(holder.tasklet);
-    if (t == nullptr || !is_join(*t)) continue;
-    const object_info* target = state.find_object(t->waits.object);
-    if (target == nullptr) continue;
-    if (in_core(target->tasklet) ||
-        std::any_of(target->unfinished.begin(), target->unfinished.end(), in_core))
-      return t;
+    if (t == nullptr || !is_join(*t) || t->wakes_nobody) continue;
+    if (joins_one_of(state, *t, found.core)) return t;
+    if (joins_another == nullptr && t->waits.operation == operation_kind::join) joins_another = t;
   }
-  return nullptr;
+  return joins_another;
+}
+
+std::string whom_it_joins(
+    const snapshot_data& state, const finding& found, const tasklet_info& joiner
+) {
+  const bool one = found.core.size() == 1;
+  if (joins_one_of(state, joiner, found.core))
+    return one ? called(state, found.core.front(), found.core) : "them";
+  return called(state, state.find_object(joiner.waits.object)->tasklet, found.core);
 }
 
 }  // namespace stackless::inline STACKLESS_ABI::detail

@@ -1,4 +1,5 @@
 #include "diagnostics/lock_text.hpp"
+#include "diagnostics/purpose.hpp"
 #include "diagnostics/verdict.hpp"
 #include "diagnostics/wait_graph.hpp"
 #include "diagnostics/wording.hpp"
@@ -35,6 +36,12 @@ class sentence {
   [[nodiscard]] std::string text() const {
     switch (found_.why) {
     case verdict::mutual_receive:
+      // Who has ended may be the one who should have sent.
+      if (!state_.ended.empty())
+        return fmt::format(
+            "{} each wait to receive, and of those who are left only {} could send{}", names(),
+            found_.core.size() == 2 ? "the other" : "another of them", about_selects()
+        );
       return each_wait("to send first");
     case verdict::circular_wait:
       return circular_wait();
@@ -42,11 +49,15 @@ class sentence {
       if (object_ != nullptr && object_->kind != object_kind::channel)
         return fmt::format(
             "{} waits for {}, which it {} itself", name(subject_.id), called(*object_),
-            object_->kind == object_kind::once ? "runs" : "owns"
+            object_->kind == object_kind::once ? "runs"
+            : object_->tasklet == 0            ? "reads"
+                                               : "owns"
         );
       return fmt::format(
-          "{} waits {}, and only it could {}", name(subject_.id), purpose(subject_),
-          counterpart(subject_)
+          "{} waits {}, and {}", name(subject_.id), purpose(subject_),
+          found_.handles_only
+              ? fmt::format("no other tasklet has a handle to {} with", counterpart(subject_))
+              : fmt::format("only it could {}", counterpart(subject_))
       );
     case verdict::join_cycle:
       return join_cycle();
@@ -97,47 +108,7 @@ class sentence {
   }
 
   [[nodiscard]] std::string purpose(const tasklet_info& t) const {
-    constexpr std::size_t most_cases = 3;
-    if (t.waits.cases.empty() || t.waits.cases.size() > most_cases)
-      return purpose(t.waits.operation, t.waits.object);
-    std::string text;
-    for (const wait_case& each : t.waits.cases)
-      text += (text.empty() ? "" : ", or ") + purpose(each.operation, each.object);
-    return text;
-  }
-
-  [[nodiscard]] std::string purpose(operation_kind operation, std::uint64_t object_id) const {
-    const object_info* object = state_.find_object(object_id);
-    if (object == nullptr) return "for ever";
-    if (object->kind == object_kind::buffer_pool)
-      return object->capacity == 1
-                 ? "for the buffer of its buffer_pool, which is in use"
-                 : fmt::format(
-                       "for a buffer of its buffer_pool: all {} are in use", object->capacity
-                   );
-    switch (operation) {
-    case operation_kind::receive:
-      return "to receive from " + called(*object);
-    case operation_kind::send:
-      return "to send on " + called(*object);
-    case operation_kind::lock:
-    case operation_kind::lock_shared:
-      return "for " + called(*object) +
-             (object->tasklet == 0                ? ""
-              : object->kind == object_kind::once ? ", run by " + name(object->tasklet)
-                                                  : " of " + name(object->tasklet));
-    case operation_kind::wait:
-    case operation_kind::acquire:
-    case operation_kind::arrive:
-    case operation_kind::select:
-      return "for " + called(*object);
-    case operation_kind::start:
-      return "for the start of " + name(object->tasklet);
-    case operation_kind::join_nursery:
-      return "for the children of " + called(*object);
-    default:
-      return "for the end of " + name(object->tasklet);
-    }
+    return purpose_of(state_, t, found_.core);
   }
 
   [[nodiscard]] std::string each_wait(std::string_view for_what) const {
@@ -182,7 +153,7 @@ class sentence {
       return fmt::format("{} each hold one mutex and want the one that the next holds", names());
     if (found_.core.size() != 2)
       return each_wait(
-          found_.why != verdict::lock_cycle ? "to send or to receive first"
+          found_.why != verdict::lock_cycle ? to_do_first()
           : none_joins()                    ? "to unlock"
                                             : "to unlock, or to end"
       );
@@ -205,6 +176,18 @@ class sentence {
         "{} waits {} and {} waits {}: each needs the other to go on first{}", name(a.id),
         purpose(a), name(b.id), purpose(b), about_selects()
     );
+  }
+
+  /// What each of a circle of more than two waits for another to do.
+  [[nodiscard]] std::string_view to_do_first() const {
+    bool any_lock = false;
+    bool all_send = true;
+    for (std::uint64_t id : found_.core) {
+      const wait_info& waits = state_.find_tasklet(id)->waits;
+      any_lock |= waits.operation == operation_kind::lock;
+      all_send &= waits.operation == operation_kind::send;
+    }
+    return any_lock ? "to go on" : all_send ? "to receive first" : "to send or to receive first";
   }
 
   [[nodiscard]] bool none_joins() const {
@@ -297,11 +280,10 @@ class sentence {
     default:
       break;
     }
-    std::string who = name(subject_.id);
-    if (found_.core.size() > 1) who += " and " + counted(found_.core.size() - 1, "other", "others");
     return fmt::format(
-        "{} {} {}, and nobody is left who could {}", who, found_.core.size() > 1 ? "wait" : "waits",
-        purpose(subject_), what
+        "{} {} {}, and nobody is left who could {}{}", names(),
+        found_.core.size() > 1 ? "wait" : "waits", purpose(subject_), what,
+        can_go_on(state_) ? "" : those_left(state_, found_.core)
     );
   }
 
@@ -410,6 +392,17 @@ class sentence {
   }
 
   [[nodiscard]] std::string without_receiver() const {
+    const auto failed =
+        std::find_if(state_.ended.begin(), state_.ended.end(), [](const ended_info& e) {
+          return !e.error.empty();
+        });
+    return why_without_receiver() +
+           (failed == state_.ended.end()
+                ? ""
+                : fmt::format("; {} has ended by an error", numbered(failed->id, failed->name)));
+  }
+
+  [[nodiscard]] std::string why_without_receiver() const {
     std::string text;
     if (object_->capacity != 0)
       text = fmt::format(
@@ -422,7 +415,7 @@ class sentence {
                         text.empty() ? "" : ": ",
                         one ? name(subject_.id) + " waits"
                             : fmt::format("{} tasklets wait", found_.core.size()),
-                        called(*object_), name(joiner->id), one ? name(subject_.id) : "them"
+                        called(*object_), name(joiner->id), whom_it_joins(state_, found_, *joiner)
                     );
     if (one) return text + ", and nobody is left who could receive";
     return text + fmt::format(

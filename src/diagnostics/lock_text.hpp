@@ -34,6 +34,9 @@ struct lock_link {
     const deadlock_report& report, const std::vector<lock_link>& circle
 );
 
+/// What to unlock, if one of the core keeps a lock over its wait that another wants; or empty.
+[[nodiscard]] std::string about_lock_kept(const snapshot_data& state, const finding& found);
+
 /// In which order the two mutexes of a circle were locked before, and are now.
 [[nodiscard]] std::vector<std::string> lock_orders(
     const deadlock_report& report, const std::vector<lock_link>& circle

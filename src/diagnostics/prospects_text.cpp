@@ -193,7 +193,7 @@ void tasklet_printer::cases_of(const tasklet_info& t) {
     out_.paragraph(
         fmt::format("{}case {}: ", std::string(page::margin, ' '), i + 1), operation_of(alone)
     );
-    prospects(alone);
+    prospects_of_wait(alone, false);
   }
   if (shown < count)
     out_.line(
@@ -203,8 +203,13 @@ void tasklet_printer::cases_of(const tasklet_info& t) {
 }
 
 void tasklet_printer::prospects(const tasklet_info& t) {
+  prospects_of_wait(t, true);
+}
+
+void tasklet_printer::prospects_of_wait(const tasklet_info& t, bool with_locks) {
   if (t.waits.operation == operation_kind::select) {
     cases_of(t);
+    locks_held(t);
     return;
   }
   const object_info* object = state_.find_object(t.waits.object);
@@ -218,12 +223,13 @@ void tasklet_printer::prospects(const tasklet_info& t) {
                                    joined == nullptr ? "ended" : condition(*joined)
                                )
     );
+    if (with_locks) locks_held(t);
     return;
   }
   if (object->kind != object_kind::channel) {
     const std::string who = sync_prospects(t, *object);
     if (!who.empty()) out_.paragraph(margin + "freed by: ", who);
-    locks_held(t);
+    if (with_locks) locks_held(t);
     if (object->kind != object_kind::nursery && object->kind != object_kind::select)
       history_of(*object, called(*object));
     return;
@@ -236,6 +242,7 @@ void tasklet_printer::prospects(const tasklet_info& t) {
                                  receives ? " or its close" : "", holders_of(*object, t.id)
                              )
   );
+  if (with_locks) locks_held(t);
   history_of(*object, name);
 }
 

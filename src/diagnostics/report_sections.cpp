@@ -297,24 +297,29 @@ void write_crowd(page& out, tasklet_printer& printer, const deadlock_report& rep
 
 namespace {
 
-bool touched_by(const object_info& object, std::uint64_t tasklet) {
+bool touched_by(const object_info* object, std::uint64_t tasklet) {
   const auto by = [&](const last_operation& done) { return done.tasklet == tasklet; };
-  return (object.last && by(*object.last)) ||
-         std::any_of(object.history.begin(), object.history.end(), by);
+  return object != nullptr && ((object->last && by(*object->last)) ||
+                               std::any_of(object->history.begin(), object->history.end(), by));
 }
 
 }  // namespace
 
 void write_ended(page& out, tasklet_printer& printer, const deadlock_report& report) {
-  const bool any_may_matter = report.why == verdict::orphaned_channel ||
-                              report.why == verdict::leaked || report.why == verdict::self_wait ||
-                              report.why == verdict::buffer_full_without_receiver;
+  const bool any_may_matter =
+      report.why == verdict::orphaned_channel || report.why == verdict::leaked ||
+      report.why == verdict::self_wait || report.why == verdict::buffer_full_without_receiver ||
+      report.why == verdict::mutual_receive || report.why == verdict::never_signalled ||
+      report.why == verdict::unknown;
   std::vector<const ended_info*> shown;
   for (const ended_info& ended : report.state.ended) {
     const bool touched = std::any_of(report.core.begin(), report.core.end(), [&](std::uint64_t id) {
       const tasklet_info* t = report.find_tasklet(id);
-      const object_info* object = t == nullptr ? nullptr : report.find_object(t->waits.object);
-      return object != nullptr && touched_by(*object, ended.id);
+      return t != nullptr &&
+             (touched_by(report.find_object(t->waits.object), ended.id) ||
+              std::any_of(t->waits.cases.begin(), t->waits.cases.end(), [&](const wait_case& each) {
+                return touched_by(report.find_object(each.object), ended.id);
+              }));
     });
     const bool cut_short = !ended.error.empty() || !ended.cancelled.empty();
     if (touched || any_may_matter || cut_short) shown.push_back(&ended);

@@ -50,10 +50,11 @@ std::string tasklet_printer::sync_operation_of(const tasklet_info& t, const obje
 
 /// What it has locked, or runs, and others wait for. Who reads a shared_mutex is not known.
 void tasklet_printer::locks_held(const tasklet_info& t) {
-  if (t.waits.operation != operation_kind::lock) return;
   std::string text;
   for (const object_info& object : state_.objects) {
-    const bool is_known = object.kind == object_kind::mutex || object.kind == object_kind::once;
+    const bool is_known = object.kind == object_kind::mutex ||
+                          object.kind == object_kind::shared_mutex ||
+                          object.kind == object_kind::once;
     if (!is_known || object.tasklet != t.id || object.waiting == 0) continue;
     const source_place at = locked_at(object);
     text += (text.empty() ? "" : ", ") + called(object);

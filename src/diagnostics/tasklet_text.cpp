@@ -26,6 +26,17 @@ std::string channel_details(const object_info& object, bool made_is_in_its_name)
   return "(" + text + ")";
 }
 
+/// What `when_all` and its like spawn is not spawned by a line of the program.
+bool is_spawned_inside(std::string_view function) {
+  return function.find("stackless::") != function.npos &&
+         function.find("detail::run_all") != function.npos;
+}
+
+/// What follows in an error's text is a report of its own.
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
+
 }  // namespace
 
 std::string tasklet_printer::state_of(const tasklet_info& t) const {
@@ -94,7 +105,7 @@ std::string tasklet_printer::spawn_of(const tasklet_info& t) const {
     text = "spawned";
     if (t.spawned_at.line != 0) {
       text += " " + place(t.spawned_at.file, t.spawned_at.line);
-    } else if (!t.spawned_at.function.empty()) {
+    } else if (!t.spawned_at.function.empty() && !is_spawned_inside(t.spawned_at.function)) {
       text += " in " + printable(clean_function(t.spawned_at.function), page::columns / 2);
     }
     text += t.spawned_by == 0           ? " by the host"
@@ -219,7 +230,8 @@ void tasklet_printer::group(std::span<const std::uint64_t> tasklets, std::uint64
 
 void tasklet_printer::ended(const ended_info& e) {
   constexpr std::size_t longest_message = 4 * longest_name;
-  std::string how = !e.error.empty()       ? "by an error: " + printable(e.error, longest_message)
+  std::string how = !e.error.empty()
+                        ? "by an error: " + printable(first_line(e.error), longest_message)
                     : e.killed             ? "killed"
                     : !e.cancelled.empty() ? "cancelled"
                                            : "returned";

@@ -54,6 +54,7 @@ class tasklet_printer {
  private:
   void frames(const async_stack& stack, std::string_view mark);
   void locks_held(const tasklet_info& t);
+  void prospects_of_wait(const tasklet_info& t, bool with_locks);
   void source_line(const stack_frame& frame);
   [[nodiscard]] std::string state_of(const tasklet_info& t) const;
   [[nodiscard]] std::string operation_of(const tasklet_info& t) const;

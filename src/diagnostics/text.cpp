@@ -19,7 +19,8 @@ namespace {
 
 std::string write_report(const deadlock_report& report) {
   if (report.state.tasklets.empty())
-    return "deadlock" + (report.explanation.empty() ? "" : ": " + report.explanation);
+    return (report.certainty == grade::proven ? "deadlock" : "no deadlock") +
+           (report.explanation.empty() ? "" : ": " + report.explanation);
   page out;
   const auto [what, reason] = heading_of(report);
   out.row({what, reason}, 3, 10);

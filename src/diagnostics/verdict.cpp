@@ -1,5 +1,6 @@
 #include "diagnostics/verdict.hpp"
 
+#include "diagnostics/decisive.hpp"
 #include "diagnostics/knot.hpp"
 
 #include <algorithm>
@@ -103,6 +104,14 @@ bool locker_has_ended(const snapshot_data& state, const object_info& object) {
          object.last->outcome == operation_outcome::done && has_ended(state, object.last->tasklet);
 }
 
+/// The only one to read a shared_mutex, and it waits to write: no unlock came after its lock.
+bool reads_it_itself(const tasklet_info& t, const object_info& object) {
+  return object.kind == object_kind::shared_mutex && object.tasklet == 0 && object.count == 1 &&
+         t.waits.operation == operation_kind::lock && object.last &&
+         object.last->operation == operation_kind::lock_shared &&
+         object.last->outcome == operation_outcome::done && object.last->tasklet == t.id;
+}
+
 bool held_by_nobody_else(const object_info& object, std::uint64_t tasklet) {
   return std::all_of(object.holders.begin(), object.holders.end(), [&](const holder_info& h) {
     return h.tasklet == tasklet || h.tasklet == 0 || !could_help(object, h);
@@ -137,6 +146,8 @@ void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& f
   if (object->kind != object_kind::channel) {
     if (missed_a_value(state, t)) {
       found.why = verdict::lost_notification;
+    } else if (reads_it_itself(t, *object)) {
+      found.why = verdict::self_wait;
     } else if (locker_has_ended(state, *object)) {
       found.why = verdict::owner_exited_holding_lock;
     } else if (found.only_core) {
@@ -172,29 +183,6 @@ void judge_alone(const snapshot_data& state, const wait_facts& facts, finding& f
   }
 }
 
-/// One of the core whom no other of it could help: it has a handle of the channel that it waits on,
-/// so it was not given a reference, and no other has one. Who has joins one of them. 0: there is
-/// none.
-std::uint64_t loner_among(const snapshot_data& state, const finding& found) {
-  if (!state.tracked) return 0;
-  for (std::uint64_t id : found.core) {
-    const tasklet_info& t = info_of(state, id);
-    const object_info* object = state.find_object(t.waits.object);
-    if (object == nullptr || object->kind != object_kind::channel) continue;
-    bool is_own = false;
-    // Many may hold it, and many may be asked about: the first who could help is enough.
-    const bool is_helped =
-        std::any_of(object->holders.begin(), object->holders.end(), [&](const holder_info& holder) {
-          is_own |= holder.tasklet == id;
-          if (holder.tasklet == id || !could_help(*object, holder)) return false;
-          return holder.tasklet == 0 ||
-                 std::binary_search(found.core.begin(), found.core.end(), holder.tasklet);
-        });
-    if (is_own && !is_helped) return id;
-  }
-  return 0;
-}
-
 /// Each of the core waits by itself only, or in a select whose every case leads back to the core.
 void judge_together(const snapshot_data& state, const wait_facts& facts, finding& found) {
   bool all_receive = true;
@@ -217,15 +205,20 @@ void judge_together(const snapshot_data& state, const wait_facts& facts, finding
   }
   if (found.subject != 0) {
     found.why = verdict::lost_notification;
-  } else if (const std::uint64_t loner = loner_among(state, found); loner != 0) {
+  } else if (const std::uint64_t loner = loner_among(state, facts, found); loner != 0) {
     found.core = {loner};
     judge_alone(state, facts, found);
+    found.handles_only = true;
   } else if (all_join) {
     found.why = verdict::join_cycle;
   } else if (same_object && (all_receive || all_send) && channel != nullptr &&
              ((state.host_driven && held_outside(*channel)) ||
               others_may_reach(state, facts, found.core, *channel))) {
     found.why = verdict::unknown;
+  } else if (auto senders = senders_to_nobody(state, facts, found);
+             !same_object && !senders.empty()) {
+    found.core = std::move(senders);
+    found.why = verdict::buffer_full_without_receiver;
   } else if (same_object && all_receive) {
     found.why = verdict::orphaned_channel;
   } else if (same_object && all_send) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace stackless::inline STACKLESS_ABI::detail {
@@ -17,6 +18,7 @@ struct finding {
   std::uint64_t subject = 0;  ///< the tasklet whose wait decides it; 0: all of the core alike
   bool only_core =
       true;  ///< nobody outside the core can reach what it waits for, not even by reference
+  bool handles_only = false;         ///< others have no handle of it, but maybe a reference to one
   std::vector<std::uint8_t> behind;  ///< for each tasklet of the state: it waits for the core
 };
 
@@ -51,9 +53,15 @@ struct finding {
 /// that came before.
 [[nodiscard]] bool waits_for_condition(const tasklet_info& t);
 
-/// Who could receive what the core waits to send, but joins one of those; or null.
+/// Who could receive what the core waits to send, but waits for somebody's end; or null. One that
+/// joins the core before all others.
 [[nodiscard]] const tasklet_info* receiver_that_joins(
     const snapshot_data& state, const finding& found
+);
+
+/// Whose end that one waits for: "them" is the core.
+[[nodiscard]] std::string whom_it_joins(
+    const snapshot_data& state, const finding& found, const tasklet_info& joiner
 );
 
 /// The tasklets that are not in the core, by how they wait: largest group first.

@@ -195,7 +195,8 @@ TEST_CASE("who waits for a condition has lost no notify, and is not told to wait
   CHECK(report.why == verdict::never_signalled);
   CHECK(
       report.explanation ==
-      "'reader' waits for condition_variable 'ready', and nobody is left who could notify it"
+      "'reader' waits for condition_variable 'ready', and nobody is left who could notify it: "
+      "'main' waits for its end"
   );
   CHECK_THAT(
       report.advice, starts_with_text("notify condition_variable 'ready' after each change")

@@ -344,12 +344,13 @@ TEST_CASE("programs: a reader that wants to write") {
   const auto program = []() -> task<> {
     shared_mutex table("table");
     const auto reads = co_await table.lock_shared();
+    const auto also = co_await table.lock_shared();
     const auto writes = co_await table.lock();
   };
   const deadlock_report report = report_of(program);
   CHECK(report.why == verdict::never_signalled);
   CHECK_THAT(
-      report.explanation, contains_text("'table', which is locked by 1 reader; who reads is")
+      report.explanation, contains_text("'table', which is locked by 2 readers; who reads is")
   );
 }
 

@@ -544,8 +544,9 @@ TEST_CASE("verdict: who waits for the same signal is of the core, and who waits 
   CHECK(report.why == verdict::never_signalled);
   CHECK(report.core == ids{2, 3});
   CHECK(
-      report.explanation == "'other child' and 1 other wait for event 'slots', and nobody is "
-                            "left who could release it"
+      report.explanation ==
+      "'child' and 'other child' wait for event 'slots', and nobody is left who could release it: "
+      "'main' waits for the end of 'child'"
   );
   REQUIRE(report.crowd.size() == 1);
   CHECK(report.crowd[0].behind_core);

@@ -225,6 +225,7 @@ TEST_CASE("a deadlock through each primitive names it") {
       text_of([]() -> task<> {
         shared_mutex m("table");
         const auto reading = co_await m.lock_shared();
+        const auto also = co_await m.lock_shared();
         const auto writing = co_await m.lock();
       }),
       contains_text("shared_mutex 'table'")
