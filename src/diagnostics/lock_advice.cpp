@@ -38,6 +38,12 @@ std::string waits_to(const snapshot_data& state, const tasklet_info& t, const fi
   }
 }
 
+bool wanted_in_the_core(const snapshot_data& state, const finding& found, std::uint64_t lock) {
+  return std::any_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
+    return state.find_tasklet(id)->waits.object == lock;
+  });
+}
+
 }  // namespace
 
 std::string about_lock_kept(const snapshot_data& state, const finding& found) {
@@ -52,11 +58,10 @@ std::string about_lock_kept(const snapshot_data& state, const finding& found) {
       const object_info* lock = state.find_object(wants.waits.object);
       const bool is_kept =
           lock != nullptr && lock->tasklet == id && wants.id != id && !wants.wakes_nobody &&
-          (anybody || std::binary_search(found.core.begin(), found.core.end(), wants.id)) &&
           (lock->kind == object_kind::mutex || lock->kind == object_kind::shared_mutex);
+      if (!is_kept || !(anybody || wanted_in_the_core(state, found, lock->id))) continue;
       // One of the same kind would do the same as it: another one tells more.
-      if (is_kept &&
-          (needs_it == nullptr || (needs_it->name == keeps.name && wants.name != keeps.name)))
+      if (needs_it == nullptr || (needs_it->name == keeps.name && wants.name != keeps.name))
         needs_it = &wants;
     }
     if (needs_it == nullptr) continue;

@@ -91,6 +91,25 @@ TEST_CASE("advice: who would receive after it has joined the senders") {
   );
 }
 
+TEST_CASE("advice: of those who want a lock that is kept, one that is not of the same kind") {
+  state_builder s;
+  for (const char* name : {"main", "worker", "worker", "taker"}) s.tasklet(name);
+  const auto out = s.channel("out");
+  const auto stats = s.mutex("stats", 2);
+  s.holds(1, out);
+  s.joins(1, 3);
+  s.sends(2, out);
+  s.waits(3, operation_kind::lock, stats);
+  s.waits(4, operation_kind::lock, stats);
+  const deadlock_report report = judge(s);
+  REQUIRE(report.why == verdict::circular_wait);
+  CHECK(report.core == ids{2, 3});
+  CHECK(
+      report.advice ==
+      "unlock mutex 'stats' in #2 worker before it waits to send: 'taker' needs the lock to go on."
+  );
+}
+
 TEST_CASE("advice: who joins the senders and holds no end that receives is no receiver") {
   state_builder s;
   s.tasklet("main");
