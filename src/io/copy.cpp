@@ -4,6 +4,7 @@
 #include "failure.hpp"
 #include "file_access.hpp"
 #include "resource.hpp"
+#include "send_file.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +30,8 @@ constexpr std::size_t buffer_size = std::size_t{64} * 1024;
 constexpr int pipe_size = 256 * 1024;
 constexpr std::uint64_t too_few_to_splice =
     std::uint64_t{16} * 1024;  // a pipe costs more than that
+/// Of a file, in one turn of the loop: it sends that itself, and the others wait meanwhile.
+constexpr std::uint64_t most_sent_at_once = std::uint64_t{2048} * 1024;
 
 /// One splice between a descriptor and the copy's own pipe.
 class splice_operation final : public io_call {
@@ -66,35 +70,42 @@ class splice_operation final : public io_call {
   }
 };
 
-/// splice(2) waits for a blocking socket whatever its own flags say.
+/// splice(2) and sendfile(2) wait for a blocking socket whatever their own flags say. Several
+/// copies may have the same one, and need it until the last of them ends.
 class non_blocking {
  public:
-  explicit non_blocking(io_resource& resource) noexcept : resource_(&resource) {
-    if (!resource.is_stream()) return;
+  explicit non_blocking(io_resource& resource) noexcept
+      : resource_(resource.is_stream() ? &resource : nullptr) {
+    if (resource_.get() == nullptr || resource.non_blocking_uses++ != 0) return;
     const int status = ::fcntl(resource.descriptor, F_GETFL);
-    if (status == -1 || (status & O_NONBLOCK) != 0) return;
-    if (::fcntl(resource.descriptor, F_SETFL, status | O_NONBLOCK) == 0) before_ = status;
+    resource.was_blocking = status != -1 && (status & O_NONBLOCK) == 0 &&
+                            ::fcntl(resource.descriptor, F_SETFL, status | O_NONBLOCK) == 0;
+    status_ = status;
   }
   non_blocking(const non_blocking&) = delete;
   non_blocking& operator=(const non_blocking&) = delete;
   ~non_blocking() {
-    if (before_ != -1 && resource_->descriptor != -1)
-      (void)::fcntl(resource_->descriptor, F_SETFL, before_);
+    if (resource_.get() == nullptr || --resource_->non_blocking_uses != 0) return;
+    if (!std::exchange(resource_->was_blocking, false) || resource_->descriptor == -1) return;
+    const int status = status_ != -1 ? status_ : ::fcntl(resource_->descriptor, F_GETFL);
+    if (status != -1) (void)::fcntl(resource_->descriptor, F_SETFL, status & ~O_NONBLOCK);
   }
 
  private:
   io_reference resource_;
-  int before_ = -1;
+  int status_ = -1;  // known to who was first
 };
 
-/// Not a socket that came as a file, such as standard input: its flags are shared with other
-/// processes, and without them splice would wait.
-bool may_be_spliced(const io_resource* resource) noexcept {
-  if (resource == nullptr || resource->descriptor < 0 || resource->closing) return false;
-  if (resource->is_stream()) return true;
+/// What may be spliced has its type as of stat(2), all else 0. Not a socket that came as a file,
+/// such as standard input: its flags are shared with other processes, and without them splice would
+/// wait.
+mode_t spliced_type(const io_resource* resource) noexcept {
+  if (resource == nullptr || resource->descriptor < 0 || resource->closing) return 0;
+  if (resource->is_stream()) return S_IFSOCK;
   struct stat status{};
-  if (!resource->is_file() || ::fstat(resource->descriptor, &status) == -1) return false;
-  return S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) || S_ISBLK(status.st_mode);
+  if (!resource->is_file() || ::fstat(resource->descriptor, &status) == -1) return 0;
+  const mode_t type = status.st_mode & S_IFMT;
+  return type == S_IFREG || type == S_IFIFO || type == S_IFBLK ? type : 0;
 }
 
 /// Says nothing about the transfer itself: with a buffer it may work, or fail with its true cause.
@@ -150,7 +161,7 @@ class copying {
       ended_ = true;
       co_return;
     }
-    if (can_splice() && make_pipe()) co_await splice_all();
+    if (can_splice()) co_await move_all();
     if (!ended_) co_await pass_all();
   }
 
@@ -159,15 +170,19 @@ class copying {
   void caller_knows_count() noexcept { caller_knows_count_ = true; }
 
  private:
-  [[nodiscard]] bool can_splice() const {
+  [[nodiscard]] bool can_splice() {
     if (options_.count < too_few_to_splice) return false;
-    if (!may_be_spliced(from_.resource) || !may_be_spliced(to_.resource)) return false;
+    const mode_t from = spliced_type(from_.resource);
+    const mode_t to = spliced_type(to_.resource);
+    if (from == 0 || to == 0) return false;
+    sends_file_ = from == S_IFREG && !from_.resource->is_direct && to == S_IFSOCK;
     if (options_.offset != at_position && !from_.resource->is_seekable()) return false;
     return active_scheduler->io().supports(io_code::splice_in);
   }
 
   /// False, for want of descriptors or memory: it goes without.
   bool make_pipe() noexcept {
+    if (pipe_[0] != -1) return true;
     if (::pipe2(pipe_.data(), O_CLOEXEC) == -1) return false;
     // Fewer steps, if the user has room for that in the system's limit of pipes.
     if (options_.count > buffer_size) (void)::fcntl(pipe_[1], F_SETPIPE_SZ, pipe_size);
@@ -186,11 +201,14 @@ class copying {
 
   /// Returns when all is done, or when the kernel will not go on: what the pipe held is in the
   /// buffer then.
-  task<> splice_all() {
+  task<> move_all() {
     const non_blocking source(*from_.resource);
     const non_blocking destination(*to_.resource);
+    if (sends_file_) ignore_broken_pipes();
     std::error_code error;
     while (!ended_) {
+      if (sends_file_) co_await send_what_is_in_memory();
+      if (ended_ || !make_pipe()) co_return;
       {
         counted step(read_, in_pipe_);
         co_await splice_operation(
@@ -220,6 +238,49 @@ class copying {
       if (missing() == 0) break;
     }
     ended_ = true;
+  }
+
+  /// io_uring has a thread do a splice, and that costs more than all else. What is in memory is
+  /// therefore sent from here, a piece in each turn of the loop. Returns when all is done, or when
+  /// what comes next has to be spliced.
+  task<> send_what_is_in_memory() {
+    while (!ended_) {
+      if (!are_usable()) co_return;  // the splice says why
+      // Before it waits: where nothing is left, no room is needed.
+      const int there = look_at(from_.resource->descriptor, source_offset());
+      ended_ = there == 0;
+      if (there != 1) co_return;
+      std::error_code error;
+      co_await io::plain_operation(io_code::poll, to_.resource, POLLOUT, &error);
+      if (error && !is_refusal(error)) fail(io_code::splice_out, error, *to_.resource);
+      if (error || !are_usable()) co_return;
+      const int sent = send_file(
+          to_.resource->descriptor, from_.resource->descriptor, source_offset(),
+          static_cast<std::size_t>(std::min(missing(), most_sent_at_once))
+      );
+      if (sent == not_in_memory || (sent < 0 && !may_try_again(-sent))) co_return;
+      const auto moved = static_cast<std::uint64_t>(std::max(sent, 0));
+      read_ += moved;
+      written_ += moved;
+      ended_ = sent == 0 || missing() == 0;
+    }
+  }
+
+  [[nodiscard]] bool are_usable() const noexcept {
+    const auto is_usable = [](const io_resource& resource, int directions) noexcept {
+      return resource.descriptor >= 0 && !resource.closing && (resource.broken & directions) == 0;
+    };
+    return is_usable(*to_.resource, writing) &&
+           is_usable(*from_.resource, options_.offset == at_position ? reading | writing : 0);
+  }
+
+  /// After a failure. False: it is to be spliced; and which end's error it is, that finds out.
+  bool may_try_again(int number) {
+    if (number == EAGAIN || number == EINTR) return true;
+    const std::error_code error(number, std::system_category());
+    if (is_refusal(error)) sends_file_ = false;
+    if (is_refusal(error) || number == EIO) return false;
+    fail(io_code::splice_out, error, *to_.resource);
   }
 
   task<> pass_all() {
@@ -350,6 +411,7 @@ class copying {
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;  // of what the buffer holds
   std::size_t end_ = 0;
+  bool sends_file_ = false;
   bool ended_ = false;
   bool caller_knows_count_ = false;
 };

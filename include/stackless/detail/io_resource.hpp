@@ -27,7 +27,9 @@ class io_resource final : public wait_object {
   bool is_direct = false;              ///< opened for direct I/O
   std::uint32_t memory_alignment = 0;  ///< of direct I/O; 0: not known
   std::uint32_t offset_alignment = 0;
-  bool closing = false;     ///< no operation may begin any more
+  bool closing = false;                 ///< no operation may begin any more
+  std::uint16_t non_blocking_uses = 0;  ///< copies that need it so
+  bool was_blocking = false;            ///< the last of them makes it so again
   bool ends_waits = false;  ///< when its handle is gone, who waits gets `operation_canceled`
 
   void retain() noexcept { ++references_; }

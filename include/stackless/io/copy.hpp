@@ -98,10 +98,11 @@ concept writable_stream = requires(Stream& stream, const_bytes from) { stream.wr
 /// Moves bytes from `source` to `destination` until the source ends or `count` are moved, and gives
 /// their number: fewer than `count` when the source ended, which is no error. Neither is closed.
 ///
-/// Between descriptors of the library the kernel moves the bytes, through a pipe of the copy's own
-/// (`splice`). Where it refuses that, where an end is a stream of yours, and for a `count` below 16
-/// KiB they pass through a buffer. The pipe holds 256 KiB at most, the buffer 64 KiB. A socket is
-/// in non-blocking mode while it is spliced.
+/// Between descriptors of the library the kernel moves the bytes: those of a file that are in
+/// memory go to a socket by `sendfile`, 2 MiB at most in one turn of the loop; all else goes
+/// through a pipe of the copy's own (`splice`). Where it refuses that, where an end is a stream of
+/// yours, and for a `count` below 16 KiB they pass through a buffer. The pipe holds 256 KiB at
+/// most, the buffer 64 KiB. A socket is in non-blocking mode meanwhile.
 ///
 /// **Cancellation**: a cancel point at each step, and one when nothing is to be moved. What was
 /// taken from the source and not yet written is given back in `copy_options::progress`; the bytes
