@@ -13,6 +13,7 @@ echo '<h1>hello</h1>' >"$folder/index.html"
 echo 'in sub' >"$folder/sub folder/index.html"
 echo 'text' >"$folder/a b%c.txt"
 head -c 9000000 /dev/urandom >"$folder/large.bin"
+head -c 40000000 /dev/urandom >"$folder/slowly.bin"
 head -c 200000 /dev/urandom >"$folder/middle"
 : >"$folder/nothing.css"
 echo secret >"$work/secret"
@@ -139,6 +140,19 @@ for STACKLESS_IO in '' epoll; do
   within 20 grep -q 'timed out' "$work/err" || fail "one who does not read is waited for without end"
   exec {slow}>&-
   expect_raw 200 "GET / HTTP/1.1\r\n$last"
+  end 0
+
+  # who reads slowly, but enough in each span of time, gets it all
+  start --send-time 2
+  exec {slow}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'GET /slowly.bin HTTP/1.1\r\n%b' "$last" >&"$slow"
+  for ((i = 0; i < 40; ++i)); do
+    dd bs=1M count=1 iflag=fullblock status=none <&"$slow"
+    sleep 0.1
+  done >"$work/slowly"
+  timeout 20 cat <&"$slow" >>"$work/slowly" || fail "a slow answer does not end"
+  exec {slow}>&-
+  tail -c 40000000 "$work/slowly" | cmp -s - "$folder/slowly.bin" || fail "one who reads all the time is cut off"
   end 0
 
   # more clients than there is room for wait for others to go

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t first_buffer = 1024;
 constexpr std::size_t most_waiting = 64 * 1024;         // of responses to be sent
 constexpr std::uint64_t largest_in_buffer = 16 * 1024;  // a file that is sent with its head
-constexpr std::uint64_t largest_piece = 256 * 1024;     // of a file, within the time for sending
+constexpr std::uint64_t smallest_piece = 256 * 1024;    // of a file, within the time for sending
 constexpr std::uint64_t largest_body = 64 * 1024;       // of a request; it is dropped
 
 bool is_known_method(std::string_view method) noexcept {
@@ -328,20 +328,23 @@ sl::task<bool> session::append_file(sl::io::file& file, byte_range part) {
   co_return true;
 }
 
-/// A reader may be slow, but not for ever: each piece has its time.
+/// A reader may be slow, but not for ever: in each span of time it takes a piece, or is let go.
 sl::task<> session::send_file(sl::io::file& file, byte_range part) {
+  sl::io::copy_progress progress;
+  sl::io::copy_options options;
+  options.progress = &progress;
   while (part.size != 0) {
-    sl::io::copy_options options;
     options.offset = part.first;
-    options.count = std::min(part.size, largest_piece);
-    const auto body = [&]() -> sl::task<std::uint64_t> {
-      co_return co_await sl::io::copy(file, stream_, options);
-    };
-    const std::uint64_t count = co_await sl::fail_after(service_.limits.send, body);
+    options.count = part.size;
+    const auto body = [&]() -> sl::task<> { (void)co_await sl::io::copy(file, stream_, options); };
+    const bool has_ended = co_await sl::move_on_after(service_.limits.send, body);
     // Its length has been told already: only the end of the connection says that it is not all.
-    if (count != options.count) throw std::runtime_error(file.path() + " has become shorter");
-    part.first += count;
-    part.size -= count;
+    if (has_ended && progress.written != part.size)
+      throw std::runtime_error(file.path() + " has become shorter");
+    if (progress.written < std::min(part.size, smallest_piece))
+      throw std::runtime_error(file.path() + ": timed out, because the client takes too little");
+    part.first += progress.written;
+    part.size -= progress.written;
   }
 }
 
