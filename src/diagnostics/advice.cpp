@@ -197,8 +197,7 @@ std::string about_own_ends(const tasklet_info& subject, const object_info& objec
   if (frame == holder_info::kept_arguments) return {};
   return fmt::format(
       "move the send end in frame {} to who sends: while {} keeps one itself, {} is not closed "
-      "when "
-      "the senders have gone.",
+      "when the senders have gone.",
       shown_number(subject.stack, frame), in_quotes(subject.name), called(object)
   );
 }
@@ -225,8 +224,7 @@ std::string about_joiners_ends(
   if (frame == holder_info::kept_arguments) return {};
   return fmt::format(
       "let go of the send end in frame {} of {} before it joins {}{}: while that is kept, {} is "
-      "not "
-      "closed when the senders have gone.",
+      "not closed when the senders have gone.",
       shown_number(joiner->stack, frame), called(state, joiner->id, found.core),
       called(state, subject.id, found.core), place_of(state, joiner->id), called(object)
   );

@@ -1,8 +1,9 @@
 #include "diagnostics/decisive.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace stackless::inline STACKLESS_ABI::detail {
 
@@ -14,14 +15,33 @@ const tasklet_info& info_of(const snapshot_data& state, std::uint64_t id) {
   return state.tasklets[index_of(state, id)];
 }
 
-/// One of the core waits for a lock of `owner`: it holds that up, whatever it was about to do.
-bool is_needed_by_core(
-    const snapshot_data& state, const wait_facts& facts, const finding& found, std::uint64_t owner
+/// Owners of locks that others of the core wait for: they hold those up, whatever they were about
+/// to do.
+std::unordered_set<index> needed_owners(
+    const snapshot_data& state, const wait_facts& facts, const finding& found
 ) {
-  const index wanted = index_of(state, owner);
-  return std::any_of(found.core.begin(), found.core.end(), [&](std::uint64_t id) {
-    return id != owner && facts.needed_by(index_of(state, id)) == wanted;
-  });
+  std::unordered_set<index> owners;
+  for (std::uint64_t id : found.core) {
+    const index waiter = index_of(state, id);
+    if (const index owner = facts.needed_by(waiter); owner != waiter) owners.insert(owner);
+  }
+  return owners;
+}
+
+/// Of the core, by the channel.
+std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> senders_by_channel(
+    const snapshot_data& state, const finding& found
+) {
+  std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> senders;
+  for (std::uint64_t id : found.core) {
+    const wait_info& waits = info_of(state, id).waits;
+    if (waits.operation == operation_kind::send) senders[waits.object].push_back(id);
+  }
+  return senders;
+}
+
+bool contains(const std::vector<std::uint64_t>& sorted, std::uint64_t id) {
+  return std::binary_search(sorted.begin(), sorted.end(), id);
 }
 
 }  // namespace
@@ -30,6 +50,7 @@ std::uint64_t loner_among(
     const snapshot_data& state, const wait_facts& facts, const finding& found
 ) {
   if (!state.tracked) return 0;
+  const auto needed = needed_owners(state, facts, found);
   for (std::uint64_t id : found.core) {
     const tasklet_info& t = info_of(state, id);
     const object_info* object = state.find_object(t.waits.object);
@@ -43,7 +64,7 @@ std::uint64_t loner_among(
           return holder.tasklet == 0 ||
                  std::binary_search(found.core.begin(), found.core.end(), holder.tasklet);
         });
-    if (is_own && !is_helped && !is_needed_by_core(state, facts, found, id)) return id;
+    if (is_own && !is_helped && !needed.contains(index_of(state, id))) return id;
   }
   return 0;
 }
@@ -52,33 +73,28 @@ std::vector<std::uint64_t> senders_to_nobody(
     const snapshot_data& state, const wait_facts& facts, const finding& found
 ) {
   if (!state.tracked) return {};
-  std::unordered_set<std::uint64_t> seen;
+  auto senders = senders_by_channel(state, found);
+  const auto needed = needed_owners(state, facts, found);
   for (std::uint64_t id : found.core) {
-    const wait_info& waits = info_of(state, id).waits;
-    const object_info* object = state.find_object(waits.object);
-    if (waits.operation != operation_kind::send || held_outside(*object) ||
-        !seen.insert(waits.object).second)
-      continue;
-    const auto sends_on_it = [&](std::uint64_t other) {
-      const wait_info& its = info_of(state, other).waits;
-      return its.operation == operation_kind::send && its.object == waits.object;
-    };
+    // In the order of the core, and each channel once.
+    auto group = senders.extract(info_of(state, id).waits.object);
+    if (group.empty()) continue;
+    const object_info* object = state.find_object(group.key());
+    if (held_outside(*object)) continue;
     finding part;
-    std::copy_if(found.core.begin(), found.core.end(), std::back_inserter(part.core), sends_on_it);
-    const bool any_other =
-        std::any_of(object->holders.begin(), object->holders.end(), [&](const holder_info& h) {
-          return could_help(*object, h) &&
-                 std::binary_search(found.core.begin(), found.core.end(), h.tasklet) &&
-                 !sends_on_it(h.tasklet);
-        });
+    part.core = std::move(group.mapped());
+    std::vector<std::uint64_t> with_handle;
+    bool any_other = false;
+    for (const holder_info& h : object->holders) {
+      with_handle.push_back(h.tasklet);
+      any_other |= could_help(*object, h) && contains(found.core, h.tasklet) &&
+                   !contains(part.core, h.tasklet);
+    }
+    std::sort(with_handle.begin(), with_handle.end());
     // Who was given a reference only shares it with others, and who has a lock holds them up.
     const bool any_tied =
         std::any_of(part.core.begin(), part.core.end(), [&](std::uint64_t sender) {
-          return is_needed_by_core(state, facts, found, sender) ||
-                 std::none_of(
-                     object->holders.begin(), object->holders.end(),
-                     [&](const holder_info& h) { return h.tasklet == sender; }
-                 );
+          return needed.contains(index_of(state, sender)) || !contains(with_handle, sender);
         });
     if (!any_other && !any_tied && receiver_that_joins(state, part) != nullptr) return part.core;
   }

@@ -150,8 +150,7 @@ std::string about_never_signalled(
     if (somebody_failed)
       return fmt::format(
           "{} more {} to arrive at {}: who fails before never does. A nursery around them cancels "
-          "the "
-          "others then.",
+          "the others then.",
           object.count, object.count == 1 ? "has" : "have", called(object)
       );
     // Who has ended may have arrived before: then it was for as many as it should be.

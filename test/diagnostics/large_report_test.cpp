@@ -22,6 +22,15 @@ task<> receive_one(channel<int> in) {
   co_await in.receive();
 }
 
+task<> send_one(channel<int> out) {
+  co_await out.send(1);
+}
+
+task<> send_before_it_receives(channel<int> in, channel<int> out) {
+  co_await out.send(1);
+  co_await in.receive();
+}
+
 task<> hand_on(channel<int> in, channel<int> out) {
   const int value = co_await in.receive();
   co_await out.send(value);
@@ -144,4 +153,47 @@ TEST_CASE("large reports: a chain of locks behind one that is held for ever") {
   const deadlock_report report = report_of(program, text);
   check_complete(report, size + 2);
   check_bounded(report, text);
+}
+
+TEST_CASE("large reports: many that wait for one event, or to send to nobody") {
+  std::string text;
+  event never("never");  // outlives those who still wait at the end of main
+  const channel<int> full("full");
+  const auto for_event = [&]() -> task<> {
+    const auto waits = [&]() -> task<> { co_await never.wait(); };
+    for (std::size_t i = 1; i < crowd_size; ++i) spawn(waits);
+    co_await never.wait();
+  };
+  const auto to_send = [&]() -> task<> {
+    any_tasklet last;
+    for (std::size_t i = 1; i < crowd_size; ++i) last = spawn(send_one, full);
+    co_await last.join();
+  };
+  deadlock_report report = report_of(for_event, text);
+  check_complete(report, crowd_size);
+  check_bounded(report, text);
+  CHECK(report.core.size() == crowd_size);
+  report = report_of(to_send, text);
+  check_complete(report, crowd_size);
+  check_bounded(report, text);
+}
+
+TEST_CASE("large reports: a ring in which each sends to the next before it receives") {
+  std::string text;
+  const auto program = [&]() -> task<> {
+    const channel<int> first;
+    channel<int> in = first;
+    for (std::size_t i = 0; i < crowd_size; ++i) {
+      const channel<int> out = i + 1 == crowd_size ? first : channel<int>();
+      spawn(send_before_it_receives, in, out);
+      in = out;
+    }
+    co_return;
+  };
+  const deadlock_report report = report_of(program, text);
+  check_complete(report, report.state.tasklets.size());
+  check_bounded(report, text);
+#if STACKLESS_TRACKING
+  CHECK(report.why == verdict::circular_wait);
+#endif
 }
