@@ -90,14 +90,15 @@ TEST_CASE("readiness: a listener, and a stream that has no room") {
         spawn([&]() -> task<io::tcp_stream> { co_return co_await io::connect_tcp(address); });
     auto somebody = co_await select(after(10s), listener.readable());
     REQUIRE(somebody.index() == 1);
-    io::tcp_stream server = co_await listener.accept();
-    io::tcp_stream client = co_await connects.join();
+    const io::tcp_stream accepted = co_await listener.accept();
+    const io::tcp_stream connected = co_await connects.join();
 
-    co_await fill(server);
-    auto no_room = co_await select(server.writable(), after(1ms));
+    local_connection c;
+    co_await fill(c.server);
+    auto no_room = co_await select(c.server.writable(), after(1ms));
     CHECK(no_room.index() == 1);
-    auto reader = spawn([&]() -> task<> { co_await drain_all(client); });
-    auto room = co_await select(server.writable(), after(10s));
+    auto reader = spawn([&]() -> task<> { co_await drain_all(c.client); });
+    auto room = co_await select(c.server.writable(), after(10s));
     CHECK(room.index() == 0);
     co_await reader.join();
     CHECK(in_flight() == 0);
@@ -106,8 +107,7 @@ TEST_CASE("readiness: a listener, and a stream that has no room") {
 
 TEST_CASE("readiness: both directions of a stream in one select, and one of several tasklets") {
   on_each_backend([]() -> task<> {
-    connection c;
-    co_await connect_pair(c);
+    local_connection c;
     for (int round = 0; round < 3; ++round) {
       co_await fill(c.server);
       int woken = 0;

@@ -62,8 +62,7 @@ TEST_CASE("readiness: all who wait to read are woken") {
 
 TEST_CASE("readiness: all who wait to write are woken") {
   on_each_backend([]() -> task<> {
-    connection c;
-    co_await connect_pair(c);
+    local_connection c;
     co_await fill(c.server);
     log_type log;
     const auto waits = [&](std::string name) -> task<> {
