@@ -22,7 +22,6 @@ stackless::task<std::string> read_text(Stream& stream) {
   co_return std::string(bytes.data(), count);
 }
 
-/// Until nothing more goes in.
 /// Both ends of a connection in the kernel's memory alone. Of TCP some room may come long after
 /// there was none, by a probe of the peer's window.
 struct local_connection {
