@@ -229,7 +229,11 @@ void number_namesakes(std::vector<object_info>& objects) {
     };
     // Those that only share its hash are left for the next round.
     auto rest = end - first == 1 ? end : std::find_if_not(first, end, has_it);
-    if (rest != end) rest = std::stable_partition(rest, end, has_it);
+    if (rest != end) {
+      rest = std::partition(rest, end, has_it);
+      std::sort(first, rest);
+      std::sort(rest, end);
+    }
     const auto namesakes = static_cast<std::size_t>(rest - first);
     for (std::size_t ordinal = 1; first != rest; ++first) {
       if (namesakes == 1) continue;
