@@ -161,7 +161,7 @@ class copying {
       ended_ = true;
       co_return;
     }
-    if (can_splice()) co_await move_all();
+    if (kernel_can_move()) co_await move_all();
     if (!ended_) co_await pass_all();
   }
 
@@ -170,14 +170,15 @@ class copying {
   void caller_knows_count() noexcept { caller_knows_count_ = true; }
 
  private:
-  [[nodiscard]] bool can_splice() {
+  [[nodiscard]] bool kernel_can_move() {
     if (options_.count < too_few_to_splice) return false;
     const mode_t from = spliced_type(from_.resource);
     const mode_t to = spliced_type(to_.resource);
     if (from == 0 || to == 0) return false;
     sends_file_ = from == S_IFREG && !from_.resource->is_direct && to == S_IFSOCK;
     if (options_.offset != at_position && !from_.resource->is_seekable()) return false;
-    return active_scheduler->io().supports(io_code::splice_in);
+    splices_ = active_scheduler->io().supports(io_code::splice_in);
+    return splices_ || sends_file_;
   }
 
   /// False, for want of descriptors or memory: it goes without.
@@ -208,7 +209,7 @@ class copying {
     std::error_code error;
     while (!ended_) {
       if (sends_file_) co_await send_what_is_in_memory();
-      if (ended_ || !make_pipe()) co_return;
+      if (ended_ || !splices_ || !make_pipe()) co_return;
       {
         counted step(read_, in_pipe_);
         co_await splice_operation(
@@ -411,6 +412,7 @@ class copying {
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;  // of what the buffer holds
   std::size_t end_ = 0;
+  bool splices_ = false;
   bool sends_file_ = false;
   bool ended_ = false;
   bool caller_knows_count_ = false;

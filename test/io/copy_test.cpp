@@ -677,7 +677,9 @@ TEST_CASE("copy from or to a peer that resets the connection") {
         what = failure.what();
         CHECK(failure.code() == std::errc::broken_pipe);
       }
-      CHECK_THAT(what, contains_text(is_spliced() ? "copy to" : "send"));
+      // Without splice it depends on whether the file is still in memory.
+      CAPTURE(what);
+      CHECK((what.starts_with("copy to") || (!is_spliced() && what.starts_with("send"))));
     }
   });
 }
