@@ -46,6 +46,17 @@ task<> lock_both(mutex& first, mutex& second) {
   const mutex_guard two = co_await second.lock();
 }
 
+/// Each has a channel in common with the one before it, and one with the one behind it.
+void spawn_ring(task<> (*body)(channel<int> in, channel<int> out)) {
+  const channel<int> first;
+  channel<int> in = first;
+  for (std::size_t i = 0; i < crowd_size; ++i) {
+    const channel<int> out = i + 1 == crowd_size ? first : channel<int>();
+    spawn(body, in, out);
+    in = out;
+  }
+}
+
 template <class Program>
 deadlock_report report_of(Program program, std::string& text) {
   try {
@@ -103,13 +114,7 @@ TEST_CASE("large reports: a crowd that waits for one channel each") {
 TEST_CASE("large reports: a ring in which each waits for the next") {
   std::string text;
   const auto program = [&]() -> task<> {
-    const channel<int> first;
-    channel<int> in = first;
-    for (std::size_t i = 0; i < crowd_size; ++i) {
-      const channel<int> out = i + 1 == crowd_size ? first : channel<int>();
-      spawn(hand_on, in, out);
-      in = out;
-    }
+    spawn_ring(hand_on);
     co_return;
   };
   const deadlock_report report = report_of(program, text);
@@ -181,13 +186,7 @@ TEST_CASE("large reports: many that wait for one event, or to send to nobody") {
 TEST_CASE("large reports: a ring in which each sends to the next before it receives") {
   std::string text;
   const auto program = [&]() -> task<> {
-    const channel<int> first;
-    channel<int> in = first;
-    for (std::size_t i = 0; i < crowd_size; ++i) {
-      const channel<int> out = i + 1 == crowd_size ? first : channel<int>();
-      spawn(send_before_it_receives, in, out);
-      in = out;
-    }
+    spawn_ring(send_before_it_receives);
     co_return;
   };
   const deadlock_report report = report_of(program, text);
