@@ -50,7 +50,8 @@ class threads {
   std::vector<std::thread> list_;
 };
 
-/// Lets two timers of one instant fire in one look at the clock, on a machine that stops for as long as it likes.
+/// Lets two timers of one instant fire in one look at the clock, on a machine that stops for as
+/// long as it likes.
 class one_instant {
  public:
   explicit one_instant(std::chrono::milliseconds ahead)
