@@ -283,7 +283,6 @@ class scheduler_core {
   ) const noexcept;
 
   // Driving --------------------------------------------------------------------------------------
-
   [[nodiscard]] const debug_listing& listing() const noexcept { return listing_; }
 
   /// For plain functions, which could be called from anywhere.
